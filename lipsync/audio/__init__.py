@@ -1,0 +1,1 @@
+"""What engines and judges hear: features of a voice."""

@@ -1,0 +1,1 @@
+"""Putting a generated face back into its frame, and touching nothing else."""

@@ -1,0 +1,75 @@
+"""The engines this program knows, by name.
+
+A new engine is a folder here and one line in `ENGINES`; shared code never asks which one it
+is talking to.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import math
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from lipsync.errors import InputError
+from lipsync.types import Engine
+
+# name -> "module:class"; imported when first asked for, so that start-up loads no engine
+ENGINES: dict[str, str] = {
+    "draft": "lipsync.engines.draft.engine:DraftEngine",
+}
+
+
+def engine_class(name: str) -> type:
+    """Return the class of the engine called `name` (it has `spec` and `Settings`), not loaded.
+
+    Raises InputError for a name that is not registered.
+    """
+    if name not in ENGINES:
+        known = ", ".join(ENGINES)
+        raise InputError(f"There is no engine called {name!r}; choose one of: {known}.")
+    module, attribute = ENGINES[name].split(":")
+    found: type = getattr(importlib.import_module(module), attribute)
+    return found
+
+
+def create_engine(name: str) -> Engine:
+    """Build the engine called `name`; its models load on first use."""
+    engine: Engine = engine_class(name)()
+    return engine
+
+
+def make_settings(name: str, values: Mapping[str, Any]) -> Any:
+    """Build the frozen Settings of the engine `name` from loose values (text is converted).
+
+    Each field of a Settings dataclass carries its bounds in
+    ``field(metadata={"low": …, "high": …, "help": …})``.
+    Raises InputError for an unknown key, a value that is not a finite number, or one out of bounds.
+    """
+    settings = engine_class(name).Settings
+    hints = typing.get_type_hints(settings)
+    fields = {f.name: f for f in dataclasses.fields(settings)}
+    made: dict[str, Any] = {}
+    for key, value in values.items():
+        if key not in fields:
+            known = ", ".join(fields)
+            raise InputError(f"The {name} engine has no setting {key!r}; it has: {known}.")
+        made[key] = _convert(key, value, hints[key], fields[key].metadata)
+    return settings(**made)
+
+
+def _convert(key: str, value: Any, kind: type, bounds: Mapping[str, Any]) -> Any:
+    low, high = bounds["low"], bounds["high"]
+    try:
+        number = float(value)
+    except (TypeError, ValueError) as error:
+        raise InputError(
+            f"Setting {key} is {value!r}; give a number from {low} to {high}."
+        ) from error
+    if not math.isfinite(number) or not low <= number <= high:
+        raise InputError(f"Setting {key} is {value}; give a number from {low} to {high}.")
+    if kind is int and number != int(number):
+        raise InputError(f"Setting {key} is {value}; give a whole number from {low} to {high}.")
+    return kind(number)

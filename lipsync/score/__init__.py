@@ -1,0 +1,1 @@
+"""Judges: how well the mouth of a written file follows its sound."""

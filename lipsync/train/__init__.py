@@ -1,0 +1,1 @@
+"""Recipes that make the numbers in `assets/`; one linear, runnable file each."""

@@ -1,0 +1,332 @@
+"""The nouns of the project: what travels from one layer to the next.
+
+Images are RGB ``(H, W, 3) uint8``; points are ``(x, y[, z])`` in px with pixel centres at integers;
+boxes are ``x1 y1 x2 y2`` in px; masks are float32 in [0, 1] with 1 = generated. A name that ends in
+``_frame``/``row`` counts frames, one that ends in ``seconds`` is in seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Protocol
+
+import numpy as np
+import torch
+
+Fit = Literal["bounce", "loop", "cut", "hold", "stretch"]
+FITS: tuple[Fit, ...] = ("bounce", "loop", "cut", "hold", "stretch")
+
+
+class Size(NamedTuple):
+    """Height and width of a picture, px, upright."""
+
+    height: int
+    width: int
+
+
+class Rect(NamedTuple):
+    """A rectangle of whole pixels; ``right`` and ``bottom`` are exclusive."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+@dataclass(frozen=True)
+class Colour:
+    """How a picture's YUV numbers relate to RGB, and the tags to write back."""
+
+    matrix: Literal["bt601", "bt709", "bt2020"] = "bt709"
+    full_range: bool = False
+    primaries: int = 2  # ITU-T H.273 code, 2 = not stated
+    transfer: int = 2  # ITU-T H.273 code, 2 = not stated
+    space: int = 2  # ITU-T H.273 matrix code as found in the file, 2 = not stated
+
+
+@dataclass(frozen=True)
+class Clip:
+    """A video or still as the rest of the program sees it: upright, square pixels, constant rate."""
+
+    path: Path
+    fps: Fraction
+    num_frames: int  # frames at the constant rate; 1 for a still
+    size: Size  # upright, square pixels, even height and width
+    duration: float  # seconds; 0.0 for a still
+    has_audio: bool
+    is_still: bool
+    codec: str
+    colour: Colour = field(default_factory=Colour)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One 4:2:0 picture. Planes stay YUV so that what nobody touches stays bit-identical."""
+
+    index: int  # frame number in its clip
+    y: np.ndarray  # (H, W) uint8
+    u: np.ndarray  # (H/2, W/2) uint8
+    v: np.ndarray  # (H/2, W/2) uint8
+    colour: Colour
+
+    @property
+    def size(self) -> Size:
+        return Size(*self.y.shape)
+
+
+@dataclass(frozen=True)
+class Voice:
+    """The user's own voice file, as it will be heard in the result."""
+
+    path: Path
+    duration: float  # seconds
+    rate: int  # Hz
+    channels: int
+    codec: str
+
+
+@dataclass(frozen=True)
+class Audio:
+    """An analysis copy of a voice."""
+
+    samples: np.ndarray  # (N,) float32 mono in [-1, 1]
+    rate: int  # Hz
+
+    @property
+    def duration(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / self.rate
+
+
+@dataclass(frozen=True)
+class Face:
+    """One detected face in one frame."""
+
+    box: np.ndarray  # (4,) float32 px
+    landmarks: np.ndarray  # (L, 3) float32 px; z has the scale of x, smaller is nearer
+    score: float  # [0, 1]
+
+
+class LandmarkStore:
+    """A long run of landmarks in a third of the memory: 16-bit codes on a grid per frame.
+
+    Indexing with an int, slice or index array gives float32 px. The step is the frame's extent
+    over 65 535, about 0.01 px for a face 600 px wide. Rows never set read as NaN.
+    """
+
+    def __init__(self, num_rows: int, num_points: int) -> None:
+        self._codes = np.zeros((num_rows, num_points, 3), np.uint16)
+        self._origin = np.full((num_rows, 1, 3), np.nan, np.float32)
+        self._step = np.zeros((num_rows, 1, 1), np.float32)
+
+    @property
+    def num_points(self) -> int:
+        return self._codes.shape[1]
+
+    def __len__(self) -> int:
+        return len(self._codes)
+
+    def __setitem__(self, row: int, points: np.ndarray) -> None:
+        origin = points.min(axis=0)
+        step = max(float((points - origin).max()) / 65535.0, 1e-9)
+        self._origin[row, 0] = origin
+        self._step[row] = step
+        self._codes[row] = np.rint((points - origin) / step)
+
+    def __getitem__(self, rows: Any) -> np.ndarray:
+        return self._codes[rows].astype(np.float32) * self._step[rows] + self._origin[rows]
+
+
+@dataclass(frozen=True)
+class FaceTrack:
+    """One person through the (trimmed) clip; row r belongs to source frame ``first_frame + r``."""
+
+    boxes: np.ndarray  # (T, 4) float32 px; NaN where absent
+    landmarks: LandmarkStore  # (T, L, 3) px, as detected, unsmoothed
+    present: np.ndarray  # (T,) bool; absent rows pass through untouched
+    shots: tuple[int, ...]  # first row of each shot; shots[0] == 0
+    first_frame: int = 0
+
+    def segments(self) -> list[slice]:
+        """Return the maximal runs of rows in which the face is present, cut at every new shot."""
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], self.present.astype(np.int8), [0]])))
+        runs = []
+        for start, stop in edges.reshape(-1, 2).tolist():
+            inner = [shot for shot in self.shots if start < shot < stop]
+            runs += [slice(a, b) for a, b in zip([start, *inner], [*inner, stop], strict=True)]
+        return runs
+
+
+@dataclass(frozen=True)
+class Alignment:
+    """Where the engine's square crop lies in each frame."""
+
+    matrices: np.ndarray  # (T, 2, 3) float32, frame px -> crop px, a similarity
+    size: int  # side S of the crop, px
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A crop the engine asked to see before it starts."""
+
+    row: int  # row of the face track
+    face: np.ndarray  # (S, S, 3) uint8 RGB
+    landmarks: np.ndarray  # (L, 3) float32 crop px
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One uninterrupted stretch of output in which the face is there, seen as a whole.
+
+    T counts the frames of this stretch. State of an engine never crosses from one to the next.
+    """
+
+    track: FaceTrack
+    rows: np.ndarray  # (T,) int, the track row each output frame shows
+    alignment: Alignment  # matrices (T, 2, 3)
+    features: torch.Tensor  # (T, *feature), what the engine's encode_audio gave
+    fps: Fraction
+    references: Sequence[Reference] = ()
+    first_output: int = 0  # output frame number of the stretch's first frame
+
+
+@dataclass(frozen=True)
+class Window:
+    """F consecutive frames of a scene, as the engine receives them."""
+
+    start: int  # position of the first frame within the scene
+    faces: np.ndarray  # (F, S, S, 3) uint8 RGB
+    landmarks: np.ndarray  # (F, L, 3) float32 crop px, as detected
+    audio: torch.Tensor  # (F, *feature)
+
+
+@dataclass(frozen=True)
+class Generated:
+    """The engine's answer to one window."""
+
+    faces: np.ndarray  # (F, S, S, 3) uint8 RGB
+    masks: np.ndarray | None = None  # (F, S, S) float32 [0, 1]; None = the template's own mask
+
+
+@dataclass(frozen=True)
+class EngineSpec:
+    """What shared code must know of an engine."""
+
+    name: str
+    label: str  # for people
+    licence: str
+    template: str  # key of face.align.TEMPLATES
+    size: int | None  # side of the crop, px; None = native resolution
+    window: int  # frames per window
+    fps: Fraction | None = None  # None = any rate
+    weights: tuple[str, ...] = ()  # keys of the weight table; () = none
+
+
+class Engine(Protocol):
+    """What every engine offers. `generate` is a generator: closing it cancels."""
+
+    spec: EngineSpec
+    Settings: type
+
+    def encode_audio(self, audio: Audio, num_frames: int, fps: Fraction) -> torch.Tensor:
+        """Return (num_frames, *feature) float32: row t is what output frame t hears."""
+        ...
+
+    def references(self, track: FaceTrack, rows: slice) -> Sequence[int]:
+        """Return the rows, within `rows`, that the engine wants to see before it starts."""
+        ...
+
+    def generate(
+        self, scene: Scene, windows: Iterable[Window], settings: Any, rng: torch.Generator
+    ) -> Iterator[Generated]:
+        """Yield one `Generated` per window, in order."""
+        ...
+
+
+@dataclass(frozen=True)
+class FaceChoice:
+    """Which face to animate: the largest, the n-th from the left (1 = leftmost), or a click."""
+
+    number: int | None = None
+    click: tuple[float, float] | None = None  # (x, y) px in the upright frame
+    click_seconds: float = 0.0  # time of the clicked frame in the source clip
+
+
+@dataclass(frozen=True)
+class Request:
+    """One job, as asked for."""
+
+    video: Path
+    audio: Path
+    output: Path
+    engine: str = "draft"
+    settings: Mapping[str, Any] = field(default_factory=dict)  # validated against Engine.Settings
+    face: FaceChoice = field(default_factory=FaceChoice)
+    fit: Fit = "bounce"
+    start: float | None = None  # seconds, trims the clip
+    end: float | None = None  # seconds, trims the clip
+    fps: Fraction | None = None  # None = the source's own rate (25 for a still)
+    seed: int = 0
+    quality: Literal["high", "lossless"] = "high"
+    score: bool = True
+
+
+@dataclass(frozen=True)
+class SyncScore:
+    """How well mouth and voice agree, by one named judge."""
+
+    judge: str
+    worth: str  # one sentence: what this judge's numbers are worth
+    confidence: float  # [0, 1] for `correlate`; other judges name their own scale
+    offset_frames: int  # > 0: the sound comes that many frames before the lips
+    fps: Fraction
+    verdict: str  # in words
+    distance: float | None = None
+    curve_offsets: tuple[int, ...] = ()  # frames
+    curve: tuple[float, ...] = ()  # one value per offset
+    per_second: tuple[float | None, ...] = ()  # None = nothing to judge in that second
+
+    @property
+    def offset_ms(self) -> float:
+        """Offset in milliseconds."""
+        return float(self.offset_frames * 1000 / self.fps)
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A stretch of the result that shows the source untouched, and why."""
+
+    start_seconds: float
+    end_seconds: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """A finished job."""
+
+    output: Path
+    num_frames: int
+    fps: Fraction
+    size: Size
+    duration: float  # seconds
+    score: SyncScore | None  # None = not measured
+    score_reason: str | None  # why there is no score
+    skipped: tuple[Skipped, ...]
+    timings: Mapping[str, float]  # seconds per stage
+    notes: tuple[str, ...] = ()  # plain sentences for the user
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a client shows while a job runs; the last one holds the result."""
+
+    stage: str  # "probe" | "faces" | "voice" | "generate" | "score" | "done"
+    done: int
+    total: int
+    seconds_left: float | None = None  # for the whole job, from measured speed
+    preview: np.ndarray | None = None  # (h, w, 3) uint8 RGB, small
+    result: Result | None = None

@@ -1,0 +1,1 @@
+"""The screen: layout (components), handlers (events), jobs (a folder per job)."""
