@@ -205,11 +205,11 @@ class Alignment:
 
 @dataclass(frozen=True)
 class Reference:
-    """A crop the engine asked to see before it starts."""
+    """A picture of the same face at another moment, kept while the clip was first read."""
 
     row: int  # row of the face track
-    face: np.ndarray  # (S, S, 3) uint8 RGB
-    landmarks: np.ndarray  # (L, 3) float32 crop px
+    image: np.ndarray  # (h, w, 3) uint8 RGB, around the mouth
+    landmarks: np.ndarray  # (L, 3) float32 px of that image
 
 
 @dataclass(frozen=True)
@@ -224,7 +224,7 @@ class Scene:
     alignment: Alignment  # matrices (T, 2, 3)
     features: torch.Tensor  # (T, *feature), what the engine's encode_audio gave
     fps: Fraction
-    references: Sequence[Reference] = ()
+    references: Sequence[Reference] = ()  # varied mouths of the same face in the same shot
     first_output: int = 0  # output frame number of the stretch's first frame
 
 
@@ -256,6 +256,7 @@ class EngineSpec:
     template: str  # key of face.align.TEMPLATES
     size: int | None  # side of the crop, px; None = native resolution
     window: int  # frames per window
+    references: int = 0  # how many varied pictures of the face it wants to see before it starts
     fps: Fraction | None = None  # None = any rate
     weights: tuple[str, ...] = ()  # keys of the weight table; () = none
 
@@ -268,10 +269,6 @@ class Engine(Protocol):
 
     def encode_audio(self, audio: Audio, num_frames: int, fps: Fraction) -> torch.Tensor:
         """Return (num_frames, *feature) float32: row t is what output frame t hears."""
-        ...
-
-    def references(self, track: FaceTrack, rows: slice) -> Sequence[int]:
-        """Return the rows, within `rows`, that the engine wants to see before it starts."""
         ...
 
     def generate(
