@@ -11,6 +11,8 @@ INSTALLED_DEV := $(VENV)/.installed-dev
 HOST ?= 127.0.0.1
 PORT ?= 7860
 PYTEST_ARGS ?=
+# People see what is being fetched; a log in CI need not.
+PIP_FLAGS := $(if $(CI),-qq,)
 
 # The CPU build of PyTorch is a tenth of the default one on Linux; it is asked for only where there
 # is no NVIDIA driver and the place that holds it answers.
@@ -45,15 +47,15 @@ $(INSTALLED): requirements.txt constraints.txt | $(PY)
 		'import urllib.request as r; r.urlopen("$(TORCH_CPU)/torch/", timeout=3)' 2>/dev/null; then \
 		extra="--extra-index-url $(TORCH_CPU)"; \
 	fi; \
-	$(PIP) install --quiet $$extra -r requirements.txt
+	$(PIP) install $(PIP_FLAGS) $$extra -r requirements.txt
 	@if $(PIP) show --quiet opencv-contrib-python 2>/dev/null && ! $(PY) -c 'import cv2' 2>/dev/null; then \
 		echo "This machine has no display libraries: taking OpenCV without windows"; \
-		$(PIP) install --quiet --no-deps --force-reinstall $(HEADLESS_CV); \
+		$(PIP) install $(PIP_FLAGS) --no-deps --force-reinstall $(HEADLESS_CV); \
 	fi
 	@touch $@
 
 $(INSTALLED_DEV): requirements-dev.txt $(INSTALLED)
-	@$(PIP) install --quiet -r requirements-dev.txt
+	@$(PIP) install $(PIP_FLAGS) -r requirements-dev.txt
 	@touch $@
 
 install: $(INSTALLED)

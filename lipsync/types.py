@@ -11,10 +11,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
-import torch
+
+if TYPE_CHECKING:  # for annotations only: loading torch takes a second of every start
+    import torch
 
 Fit = Literal["bounce", "loop", "cut", "hold", "stretch"]
 FITS: tuple[Fit, ...] = ("bounce", "loop", "cut", "hold", "stretch")

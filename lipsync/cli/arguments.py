@@ -1,0 +1,159 @@
+"""What the command line accepts. Nothing heavy is imported here: ``--help`` must be instant."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from fractions import Fraction
+from pathlib import Path
+
+from lipsync import __version__
+from lipsync.types import FITS
+
+_EPILOG = """\
+A file name that begins with a dash goes after a lone --, an output of that kind into --output=NAME:
+  python -m lipsync sync --output=-result.mp4 -- -clip.mp4 -voice.wav
+
+Exit codes: 0 done, 1 a fault of the program, 2 something you can mend, 130 interrupted.
+"""
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Build the parser of the whole command line; the chosen command is in ``command``."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lipsync",
+        description="Give a clip or photo and a voice; the mouth speaks the voice.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"lipsync {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    _add_sync(commands)
+    _add_score(commands)
+    presets = commands.add_parser("presets", help="list the presets", allow_abbrev=False)
+    _add_json(presets)
+    doctor = commands.add_parser(
+        "doctor", help="say what is installed, what works and what to do", allow_abbrev=False
+    )
+    _add_json(doctor)
+    demo = commands.add_parser(
+        "demo", help="sync the bundled example to out/demo.mp4", allow_abbrev=False
+    )
+    demo.add_argument("-o", "--output", type=Path, default=Path("out/demo.mp4"), metavar="OUT")
+    _add_json(demo)
+    _add_forwarded(commands, "bench", ("draft", "media"), "measure the draft engine or the media")
+    _add_forwarded(commands, "train", ("articulation",), "fit the draft engine's numbers")
+    return parser
+
+
+def _add_sync(commands: argparse._SubParsersAction) -> None:
+    sync = commands.add_parser(
+        "sync",
+        help="make the mouth in VIDEO speak AUDIO",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    sync.add_argument("video", type=Path, metavar="VIDEO", help="a video or a photo")
+    sync.add_argument("audio", type=Path, metavar="AUDIO", help="a voice, from any sound or video")
+    sync.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="OUT", help="the MP4 to write"
+    )
+    sync.add_argument("--preset", metavar="NAME", help="see `presets`; default: the first of them")
+    sync.add_argument(
+        "--set",
+        dest="settings",
+        action="append",
+        default=[],
+        type=_pair,
+        metavar="KEY=VALUE",
+        help="change one setting of the engine; may be given several times",
+    )
+    sync.add_argument(
+        "--face",
+        type=_counting_number,
+        metavar="N",
+        help="which face, 1 = leftmost; default: the largest",
+    )
+    sync.add_argument(
+        "--fit",
+        choices=FITS,
+        help="what to do where voice and clip differ in length; default: the preset's",
+    )
+    sync.add_argument("--start", type=_seconds, metavar="S", help="trim the clip: begin here")
+    sync.add_argument("--end", type=_seconds, metavar="S", help="trim the clip: end here")
+    sync.add_argument("--seed", type=int, default=0, metavar="N")
+    sync.add_argument(
+        "--fps", type=_rate, metavar="F", help="frames per second, 25 or 30000/1001; default: kept"
+    )
+    sync.add_argument(
+        "--lossless",
+        dest="quality",
+        action="store_const",
+        const="lossless",
+        help="keep every pixel outside the mouth exactly; large files",
+    )
+    sync.add_argument(
+        "--no-score", dest="score", action="store_false", help="do not judge the result"
+    )
+    _add_json(sync)
+
+
+def _add_score(commands: argparse._SubParsersAction) -> None:
+    score = commands.add_parser(
+        "score", help="judge how well mouth and voice agree", allow_abbrev=False
+    )
+    score.add_argument("video", type=Path, metavar="VIDEO")
+    score.add_argument(
+        "--audio", type=Path, metavar="AUDIO", help="judge against this voice, not VIDEO's own"
+    )
+    _add_json(score)
+
+
+def _add_forwarded(
+    commands: argparse._SubParsersAction, name: str, choices: tuple[str, ...], words: str
+) -> None:
+    """Add a command whose own module reads the arguments after its first word."""
+    command = commands.add_parser(name, help=words, add_help=False)
+    command.add_argument("what", choices=choices)
+    command.add_argument("rest", nargs=argparse.REMAINDER)
+
+
+def _add_json(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--json", dest="as_json", action="store_true", help="print one JSON object on stdout"
+    )
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not (key and equals and value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE, such as amplitude=1.1")
+    return key, value
+
+
+def _counting_number(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
+
+
+def _seconds(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number) or number < 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a time in seconds, such as 1.5")
+    return number
+
+
+def _rate(text: str) -> Fraction:
+    try:
+        rate = Fraction(text)
+    except (ValueError, ZeroDivisionError):
+        rate = Fraction(0)
+    if not 1 <= rate <= 240:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a rate from 1 to 240, such as 25")
+    return rate

@@ -1,0 +1,223 @@
+"""The commands of ``python -m lipsync``. Each returns its exit code.
+
+What a person can mend becomes one sentence on stderr and exit code 2; anything else that escapes
+is a fault of ours and keeps its traceback (exit code 1).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+from lipsync.cli.arguments import build_parser
+from lipsync.cli.progress import ProgressLine
+from lipsync.cli.report import (
+    describe_result,
+    describe_score,
+    result_as_json,
+    score_as_json,
+    versions,
+)
+from lipsync.errors import InputError, LipsyncError
+from lipsync.presets import PRESETS_FOLDER, Preset, Problem, load_presets
+from lipsync.types import FaceChoice, Request, Result
+
+EXIT_DONE = 0
+EXIT_MENDABLE = 2
+EXIT_INTERRUPTED = 130
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run one command line and return its exit code (0, 2 or 130).
+
+    Raises SystemExit for wrong usage (2) and ``--help`` (0), as argparse does; a fault of ours
+    escapes as it is.
+    """
+    arguments = build_parser().parse_args(argv)
+    command = _COMMANDS[arguments.command]
+    try:
+        return command(arguments)
+    except LipsyncError as error:
+        print(error, file=sys.stderr)
+        return EXIT_MENDABLE
+    except KeyboardInterrupt:
+        print("Interrupted; nothing was kept.", file=sys.stderr)
+        return EXIT_INTERRUPTED
+
+
+def _sync(arguments: argparse.Namespace) -> int:
+    preset = choose_preset(arguments.preset)
+    request = Request(
+        video=arguments.video,
+        audio=arguments.audio,
+        output=arguments.output,
+        engine=preset.engine,
+        settings={**preset.settings, **dict(arguments.settings)},
+        face=FaceChoice(number=arguments.face),
+        fit=arguments.fit or preset.fit,
+        start=arguments.start,
+        end=arguments.end,
+        fps=arguments.fps,
+        seed=arguments.seed,
+        quality=arguments.quality or preset.quality,
+        score=arguments.score,
+    )
+    return _run_job(request, preset, arguments.as_json)
+
+
+def _demo(arguments: argparse.Namespace) -> int:
+    from lipsync.example import example_photo, example_voice
+
+    preset = choose_preset(None)
+    arguments.output.parent.mkdir(parents=True, exist_ok=True)
+    request = Request(
+        video=example_photo(),
+        audio=example_voice(),
+        output=arguments.output,
+        engine=preset.engine,
+        settings=preset.settings,
+        fit=preset.fit,
+        quality=preset.quality,
+    )
+    return _run_job(request, preset, arguments.as_json)
+
+
+def _run_job(request: Request, preset: Preset, as_json: bool) -> int:
+    result = run_request(request)
+    if as_json:
+        _print_json(result_as_json(result, request, preset.name))
+    else:
+        print(describe_result(result))
+    return EXIT_DONE
+
+
+def run_request(request: Request) -> Result:
+    """Run one job to its end with progress on stderr; an interruption closes the job first."""
+    from lipsync.pipeline import LipSyncPipeline
+
+    line = ProgressLine(sys.stderr)
+    result = None
+    with (
+        closing(LipSyncPipeline()) as pipeline,
+        closing(pipeline.sync(request)) as steps,
+        closing(line),
+    ):
+        for progress in steps:
+            line.show(progress)
+            result = progress.result
+    assert result is not None, "the last step of a job holds its result"
+    return result
+
+
+def _score(arguments: argparse.Namespace) -> int:
+    from lipsync.pipeline import LipSyncPipeline
+
+    with closing(LipSyncPipeline()) as pipeline:
+        score = pipeline.score(arguments.video, arguments.audio)
+    if arguments.as_json:
+        heard = arguments.audio or arguments.video
+        report = {"video": str(arguments.video), "audio": str(heard)}
+        _print_json({**report, "score": score_as_json(score), "versions": versions()})
+    else:
+        print(describe_score(score))
+    return EXIT_DONE
+
+
+def _presets(arguments: argparse.Namespace) -> int:
+    presets, problems = _load_presets()
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    if arguments.as_json:
+        _print_json({"presets": [_preset_as_json(preset) for preset in presets]})
+    else:
+        for preset in presets:
+            print(f"{preset.name:16} {preset.title}: {preset.sentence}")
+        print(f"Your own go into {PRESETS_FOLDER}, one YAML file each.")
+    return EXIT_DONE
+
+
+def _doctor(arguments: argparse.Namespace) -> int:
+    from lipsync.doctor import examine
+
+    findings = examine(Path.cwd())
+    if arguments.as_json:
+        _print_json({"findings": [vars(finding) for finding in findings]})
+    else:
+        for finding in findings:
+            print(finding)
+    return EXIT_MENDABLE if any(finding.state == "broken" for finding in findings) else EXIT_DONE
+
+
+def _bench(arguments: argparse.Namespace) -> int:
+    if arguments.what == "draft":
+        from lipsync.bench import draft
+
+        return draft.main(arguments.rest)
+    from lipsync.bench import media
+
+    return media.main(arguments.rest)
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    from lipsync.train import articulation
+
+    return articulation.main(arguments.rest)
+
+
+_COMMANDS = {
+    "sync": _sync,
+    "score": _score,
+    "presets": _presets,
+    "doctor": _doctor,
+    "demo": _demo,
+    "bench": _bench,
+    "train": _train,
+}
+
+
+def choose_preset(name: str | None) -> Preset:
+    """Return the preset of that name, or the first one for None.
+
+    Raises InputError for an unknown name, or a file of that name that was left out.
+    """
+    presets, problems = _load_presets()
+    if name is None:
+        if not presets:
+            raise InputError(f"No preset could be read; put one back into {PRESETS_FOLDER}.")
+        return presets[0]
+    for preset in presets:
+        if preset.name == name:
+            return preset
+    for problem in problems:
+        if problem.path.stem == name:
+            raise InputError(str(problem))
+    known = ", ".join(preset.name for preset in presets)
+    raise InputError(f"There is no preset called {name!r}; choose one of: {known}.")
+
+
+def _load_presets() -> tuple[list[Preset], list[Problem]]:
+    from lipsync.engines import make_settings
+
+    return load_presets([PRESETS_FOLDER], make_settings)
+
+
+def _preset_as_json(preset: Preset) -> dict[str, Any]:
+    return {
+        "name": preset.name,
+        "title": preset.title,
+        "sentence": preset.sentence,
+        "engine": preset.engine,
+        "settings": dict(preset.settings),
+        "fit": preset.fit,
+        "quality": preset.quality,
+    }
+
+
+def _print_json(report: dict[str, Any]) -> None:
+    # allow_nan=False: what is not a number must have become null before it gets here
+    print(json.dumps(report, ensure_ascii=False, indent=2, allow_nan=False))

@@ -1,0 +1,80 @@
+"""How far a job is, on stderr: one line redrawn on a terminal, a few lines in a log."""
+
+from __future__ import annotations
+
+import time
+from typing import TextIO
+
+from lipsync.types import Progress
+
+STAGES = {
+    "probe": "reading the files",
+    "faces": "finding faces",
+    "voice": "listening to the voice",
+    "generate": "moving the mouth",
+    "score": "judging the result",
+    "done": "done",
+}
+
+_BAR_WIDTH = 24  # characters
+_REDRAW_SECONDS = 0.1
+_LOG_SECONDS = 10.0  # between two lines of one stage where nobody watches
+
+
+class ProgressLine:
+    """Draw the progress of one job on `stream`; `close` leaves the cursor on a fresh line."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._live = stream.isatty()
+        self._stage = ""
+        self._shown_at = 0.0
+        self._width = 0
+
+    def show(self, progress: Progress) -> None:
+        """Draw one step, unless the last drawing is too recent."""
+        now = time.monotonic()
+        new_stage = progress.stage != self._stage
+        pause = _REDRAW_SECONDS if self._live else _LOG_SECONDS
+        if not new_stage and now - self._shown_at < pause:
+            return
+        self._stage, self._shown_at = progress.stage, now
+        if self._live:
+            text = describe_progress(progress)
+            # spaces wipe what a longer line left behind
+            self._stream.write("\r" + text.ljust(self._width))
+            self._width = len(text)
+        else:
+            self._stream.write(describe_progress(progress, bar=False) + "\n")
+        self._stream.flush()
+
+    def close(self) -> None:
+        """End the line that was being redrawn."""
+        if self._live and self._width:
+            self._stream.write("\r" + " " * self._width + "\r")
+            self._stream.flush()
+            self._width = 0
+
+
+def describe_progress(progress: Progress, bar: bool = True) -> str:
+    """Return one line: stage, how far, time left."""
+    words = STAGES.get(progress.stage, progress.stage)
+    parts = [words]
+    if progress.total > 1:
+        share = min(max(progress.done / progress.total, 0.0), 1.0)
+        parts = [f"{words} {progress.done}/{progress.total}"]
+        if bar:
+            filled = round(share * _BAR_WIDTH)
+            parts.insert(0, "[" + "#" * filled + "-" * (_BAR_WIDTH - filled) + "]")
+    if progress.seconds_left is not None and progress.stage != "done":
+        parts.append(f"{_format_seconds(progress.seconds_left)} left")
+    return "  ".join(parts)
+
+
+def _format_seconds(seconds: float) -> str:
+    whole = max(round(seconds), 0)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
