@@ -32,7 +32,7 @@ class CutState:
 
 
 def cut_thumbnail(image: np.ndarray) -> np.ndarray:
-    """Shrink a (H, W, 3) uint8 RGB picture of any size to the few pixels the cut finder looks at."""
+    """Shrink a (H, W, 3) uint8 RGB picture to the few pixels that the cut finder looks at."""
     height, width = image.shape[:2]
     scale = THUMBNAIL_SIDE / max(height, width)
     size = (max(8, round(width * scale)), max(8, round(height * scale)))
@@ -75,7 +75,7 @@ class CutFinder:
         self._state: CutState | None = None
 
     def update(self, image: np.ndarray) -> bool:
-        """Take the next (H, W, 3) uint8 RGB picture; True if a new shot begins (not for the first)."""
+        """Take the next (H, W, 3) uint8 RGB picture; True if it begins a new shot."""
         thumbnail = cut_thumbnail(image)
         state = self._state
         if state is None:
