@@ -1,0 +1,47 @@
+"""What several test files share: the one ffmpeg a stranger has, and a short talking example."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from imageio_ffmpeg import get_ffmpeg_exe
+
+from lipsync.example import example_photo, example_voice
+
+Ffmpeg = Callable[..., Path]
+
+
+def run_ffmpeg(*arguments: object) -> Path:
+    """Run the bundled ffmpeg; the last argument is the file it makes, which is returned."""
+    words = [get_ffmpeg_exe(), "-v", "error", "-y", "-nostdin", *map(str, arguments)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    return Path(str(arguments[-1]))
+
+
+@pytest.fixture(scope="session")
+def ffmpeg() -> Ffmpeg:
+    return run_ffmpeg
+
+
+@pytest.fixture(scope="session")
+def face_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One second of a still portrait: 320 x 320 px, 25 fps, with a faint tone as its sound."""
+    path = tmp_path_factory.mktemp("shared") / "face.mp4"
+    return run_ffmpeg(
+        *("-loop", 1, "-framerate", 25, "-i", example_photo()),
+        *("-f", "lavfi", "-i", "sine=f=200:r=24000"),
+        *("-t", 1, "-vf", "crop=400:400:30:0,scale=320:320,format=yuv420p"),
+        *("-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac"),
+        path,
+    )
+
+
+@pytest.fixture(scope="session")
+def short_voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first 1.2 s of the example voice, as WAV 24 kHz mono."""
+    path = tmp_path_factory.mktemp("shared") / "voice.wav"
+    return run_ffmpeg("-i", example_voice(), "-t", 1.2, path)
