@@ -154,6 +154,6 @@ def _rate(text: str) -> Fraction:
         rate = Fraction(text)
     except (ValueError, ZeroDivisionError):
         rate = Fraction(0)
-    if not 1 <= rate <= 240:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a rate from 1 to 240, such as 25")
+    if not 1 <= rate <= 120:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a rate from 1 to 120, such as 25")
     return rate
