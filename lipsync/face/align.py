@@ -1,0 +1,230 @@
+"""Where an engine's square crop lies in each frame, and the warp there.
+
+An aligned template names three anatomical anchors (brow, brow, nose) and where they belong; each
+frame gets the similarity that brings them there. The `native` template only moves: whole, even
+pixels, so that crop and paste back lose nothing, not even chroma.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from ..media.colour import rgb_image
+from ..types import Alignment, FaceTrack, Frame, Rect
+from .detect import EYE_CORNERS
+from .smooth import smooth_track
+
+# MediaPipe's 478 points for the three anchors of LatentSync's template. That program averages five
+# points of each brow and four of the nose in a 106-point set; on frames recorded from it these
+# means lie within 2 px of its own at 85 px between the eyes.
+RIGHT_BROW = (70, 63, 105, 66, 107, 46, 53, 52, 65, 55)  # the person's right, left in the picture
+LEFT_BROW = (300, 293, 334, 296, 336, 276, 283, 282, 295, 285)
+NOSE = (5, 4, 64, 294)  # ridge, tip and both wings
+MOUTH = (61, 291, 0, 17)  # corners, middle of upper and lower lip
+ANCHOR_SIGMA = 1.0  # frames; takes the mesh's tremor out of the crop, not the head's motion
+
+
+@dataclass(frozen=True)
+class Template:
+    """What a crop shows. `anchors` empty = only whole, even pixels are moved."""
+
+    name: str
+    anchors: tuple[tuple[int, ...], ...]  # groups of mesh points, each averaged to one point
+    places: tuple[tuple[float, float], ...] = ()  # (x, y) of each anchor in template units
+    extent: tuple[float, float] = (1.0, 1.0)  # width and height of the crop in template units
+    reach: float = 0.0  # native only: half the side in IOD, the 3-D distance of the eye corners
+
+
+TEMPLATES = {
+    # three quarters as wide as high, then stretched to the square the network was trained on
+    "latentsync": Template(
+        name="latentsync",
+        anchors=(RIGHT_BROW, LEFT_BROW, NOSE),
+        places=((17.0, 20.0), (58.0, 20.0), (37.5, 40.0)),
+        extent=(75.0, 100.0),
+    ),
+    # the mouth and 1.45 IOD around it: chin, cheeks and nose at any opening
+    "native": Template(name="native", anchors=(MOUTH,), reach=1.45),
+}
+
+
+def align_track(
+    track: FaceTrack, rows: slice, template: Template, size: int | None = None
+) -> Alignment:
+    """Return the crop's place in each row of `rows`, one run of rows in which the face is present.
+
+    `size` is the crop's side S in px; native templates take None and choose the even S that covers
+    the face in every row. Matrices are (n, 2, 3) float32, frame px -> crop px.
+    """
+    first, last, _ = rows.indices(len(track.present))
+    assert last > first, "no rows"
+    assert track.present[first:last].all(), "the face is absent in some of the rows"
+    rows = slice(first, last)
+    anchors = smooth_track(
+        _AnchorRows(track, template.anchors), track.present, track.shots, ANCHOR_SIGMA, rows
+    )
+    if template.places:
+        assert size is not None
+        matrices = fit_similarities(anchors, _template_px(template, size))
+        return Alignment(_stretched(matrices, template), size)
+    assert size is None
+    side = 2 * int(np.ceil(template.reach * float(_eye_distance(track, rows).max())))
+    corners = 2 * np.rint((anchors[:, 0] - side / 2) / 2).astype(np.float32)
+    matrices = np.zeros((len(corners), 2, 3), np.float32)
+    matrices[:, 0, 0] = matrices[:, 1, 1] = 1.0
+    matrices[:, :, 2] = -corners
+    return Alignment(matrices, side)
+
+
+def fit_similarities(points: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return the (n, 2, 3) float32 similarities that carry (n, P, 2) `points` onto (P, 2) `target`.
+
+    Procrustes: the best rotation for centred, equally large point sets; the scale is the ratio of
+    their standard deviations; never a reflection.
+    """
+    source, goal = points.astype(np.float32), target.astype(np.float32)
+    source_centre, goal_centre = source.mean(axis=1), goal.mean(axis=0)
+    source, goal = source - source_centre[:, None], goal - goal_centre
+    source_spread = np.sqrt((source**2).sum(axis=(1, 2)))
+    goal_spread = np.sqrt((goal**2).sum())
+    left, _, right = np.linalg.svd(np.einsum("npi,pj->nij", source, goal))
+    turn = np.ones((len(source), 2), np.float32)
+    turn[:, 1] = np.sign(np.linalg.det(left) * np.linalg.det(right))
+    # rotation V D U^T for the covariance U S V^T
+    rotation = np.einsum("nki,nk,njk->nij", right, turn, left)
+    linear = rotation * (goal_spread / source_spread)[:, None, None]
+    shift = goal_centre - np.einsum("nij,nj->ni", linear, source_centre)
+    return np.concatenate([linear, shift[:, :, None]], axis=2).astype(np.float32)
+
+
+def to_crop_points(landmarks: np.ndarray, matrix: np.ndarray) -> np.ndarray:
+    """Return (..., L, 2 or 3) frame px as float32 crop px; depth is scaled like the picture."""
+    points = landmarks[..., :2] @ matrix[:, :2].T + matrix[:, 2]
+    if landmarks.shape[-1] == 2:
+        return points.astype(np.float32)
+    depth = landmarks[..., 2:] * np.sqrt(abs(np.linalg.det(matrix[:, :2])))
+    return np.concatenate([points, depth], axis=-1).astype(np.float32)
+
+
+def even_offset(matrix: np.ndarray) -> tuple[int, int] | None:
+    """Return (left, top) of the crop if a (2, 3) matrix only moves by whole, even px, else None."""
+    if not np.array_equal(matrix[:, :2], np.eye(2)):
+        return None
+    left, top = (-matrix[:, 2]).tolist()
+    if left % 2 or top % 2:
+        return None
+    return int(left), int(top)
+
+
+def crop_face(frame: Frame, matrix: np.ndarray, size: int) -> np.ndarray:
+    """Return the (S, S, 3) uint8 RGB crop at a (2, 3) matrix; outside, the frame's edge repeats.
+
+    A matrix of whole, even px gives the frame's own pixels; any other one is resampled, averaging
+    areas where the crop is smaller than what it shows.
+    """
+    offset = even_offset(matrix)
+    if offset is not None:
+        left, top = offset
+        wanted = Rect(left, top, left + size, top + size)
+        inside = clip_rect(wanted, frame)
+        image = rgb_image(frame, rect=inside)
+        return _extended(image, inside, wanted)
+    corners = np.array([[0, 0], [size, 0], [0, size], [size, size]], np.float32)
+    inverse = cv2.invertAffineTransform(matrix)
+    seen = corners @ inverse[:, :2].T + inverse[:, 2]
+    low, high = np.floor(seen.min(axis=0)) - 3, np.ceil(seen.max(axis=0)) + 4
+    inside = clip_rect(Rect(*low.astype(int).tolist(), *high.astype(int).tolist()), frame)
+    return warp_image(rgb_image(frame, rect=inside), moved_origin(matrix, inside), (size, size))
+
+
+def clip_rect(rect: Rect, frame: Frame) -> Rect:
+    """Return the part of `rect` inside the frame, grown to even px and at least one 2 × 2 block."""
+    height, width = frame.size
+    left = min(max(rect.left, 0), width - 2) & ~1
+    top = min(max(rect.top, 0), height - 2) & ~1
+    right = max(min(rect.right + 1 & ~1, width), left + 2)
+    bottom = max(min(rect.bottom + 1 & ~1, height), top + 2)
+    return Rect(left, top, right, bottom)
+
+
+def moved_origin(matrix: np.ndarray, rect: Rect) -> np.ndarray:
+    """Return the matrix for px counted from the corner of `rect` instead of the frame's."""
+    moved = matrix.astype(np.float64)
+    moved[:, 2] += moved[:, :2] @ np.array([rect.left, rect.top], np.float64)
+    return moved
+
+
+def warp_image(
+    image: np.ndarray, matrix: np.ndarray, size: tuple[int, int], outside: float | None = None
+) -> np.ndarray:
+    """Return `image` (h, w[, 3]) warped by a (2, 3) matrix to `size` (height, width), same dtype.
+
+    Where the matrix shrinks, the result is computed finer and averaged, so that fine structure does
+    not shimmer. Beyond the image its border is repeated, or `outside` is filled in.
+    """
+    scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    finer = min(max(1, int(np.ceil(1.0 / scale - 0.05))), 8)
+    fine = np.array(matrix, np.float64) * finer
+    fine[:, 2] += (finer - 1) / 2  # pixel centres lie at integers at both resolutions
+    warped = cv2.warpAffine(
+        image,
+        fine,
+        (size[1] * finer, size[0] * finer),
+        flags=cv2.INTER_LINEAR if outside is not None or scale < 1 else cv2.INTER_CUBIC,
+        borderMode=cv2.BORDER_REPLICATE if outside is None else cv2.BORDER_CONSTANT,
+        borderValue=[outside or 0.0] * 3,
+    )
+    if finer == 1:
+        return warped
+    return cv2.resize(warped, (size[1], size[0]), interpolation=cv2.INTER_AREA)
+
+
+class _AnchorRows:
+    """The anchors of a track as rows, (n, A, 2), computed for the rows asked for only."""
+
+    def __init__(self, track: FaceTrack, groups: tuple[tuple[int, ...], ...]) -> None:
+        self._track = track
+        self._groups = groups
+
+    def __len__(self) -> int:
+        return len(self._track.present)
+
+    def __getitem__(self, rows: slice) -> np.ndarray:
+        points = self._track.landmarks[rows][..., :2]
+        return np.stack([points[:, list(group)].mean(axis=1) for group in self._groups], axis=1)
+
+
+def _eye_distance(track: FaceTrack, rows: slice) -> np.ndarray:
+    """Return (n,) IOD in px, in pieces so that a long run is never unpacked as a whole."""
+    pieces = []
+    for start in range(rows.start, rows.stop, 256):
+        points = track.landmarks[start : min(start + 256, rows.stop)]
+        pieces.append(np.linalg.norm(points[:, EYE_CORNERS[0]] - points[:, EYE_CORNERS[1]], axis=1))
+    return np.concatenate(pieces)
+
+
+def _template_px(template: Template, size: int) -> np.ndarray:
+    """Return the anchors' places in px of the unstretched crop, whose height is `size`."""
+    unit = size / template.extent[1]
+    return np.array(template.places, np.float32) * np.float32(unit)
+
+
+def _stretched(matrices: np.ndarray, template: Template) -> np.ndarray:
+    """Widen the unstretched crop to a square, edges on edges (pixel centres lie at integers)."""
+    factor = template.extent[1] / template.extent[0]
+    wide = matrices.copy()
+    wide[:, 0] *= factor
+    wide[:, 0, 2] += (factor - 1) / 2
+    return wide
+
+
+def _extended(image: np.ndarray, inside: Rect, wanted: Rect) -> np.ndarray:
+    """Grow an image of `inside` to `wanted`, repeating its border; also where they do not meet."""
+    columns = np.clip(np.arange(wanted.left, wanted.right) - inside.left, 0, image.shape[1] - 1)
+    rows = np.clip(np.arange(wanted.top, wanted.bottom) - inside.top, 0, image.shape[0] - 1)
+    if len(columns) == image.shape[1] and len(rows) == image.shape[0] and inside == wanted:
+        return image
+    return np.ascontiguousarray(image[rows[:, None], columns[None, :]])
