@@ -1,0 +1,36 @@
+"""Start the screen: ``python app.py [--host 127.0.0.1] [--port 7860]``; Spaces starts here too."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+
+
+def parse_arguments(words: list[str] | None = None) -> argparse.Namespace:
+    """Return host and port; Gradio's own environment variables give the defaults."""
+    parser = argparse.ArgumentParser(description="Lipsync Studio in the browser.")
+    parser.add_argument("--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"))
+    parser.add_argument(
+        "--port", type=int, default=int(os.environ.get("GRADIO_SERVER_PORT", "7860"))
+    )
+    return parser.parse_args(words)
+
+
+def main(words: list[str] | None = None) -> None:
+    """Build the screen and serve it until interrupted."""
+    arguments = parse_arguments(words)
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    # read when gradio is imported: no call home of any kind
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+
+    from lipsync import LipSyncPipeline
+    from lipsync.ui.layout import build_ui, launch_options
+
+    build_ui(LipSyncPipeline).launch(
+        server_name=arguments.host, server_port=arguments.port, **launch_options()
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,214 @@
+"""Jobs of the screen: a private folder each, uploads under names of ours, gone when the job ends.
+
+Names chosen by visitors never reach a tool: an upload enters the folder as ``clip.mp4`` or
+``voice.wav``, and only the finished file gets a name derived from the visitor's, letter by letter.
+"""
+
+from __future__ import annotations
+
+import errno
+import logging
+import os
+import re
+import secrets
+import shutil
+import tempfile
+import threading
+import time
+import unicodedata
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from gradio.utils import get_upload_folder
+
+from lipsync.errors import OutputError
+
+log = logging.getLogger(__name__)
+
+_SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
+_STEM_LENGTH = 40
+
+
+class Job:
+    """One visitor's wish, from the click on; its folder exists only inside `Jobs.open`."""
+
+    def __init__(self) -> None:
+        self._cancelled = threading.Event()
+        self.is_claimed = False
+
+    @property
+    def is_cancelled(self) -> bool:
+        return self._cancelled.is_set()
+
+    def cancel(self) -> None:
+        """Ask whoever runs this job to stop; returns at once."""
+        self._cancelled.set()
+
+
+class Jobs:
+    """The jobs of one running app, by visitor.
+
+    `root` holds the folders; it is made when the first job opens. What a killed process left in
+    it is removed after `keep_seconds`.
+    """
+
+    def __init__(self, root: Path | None = None, keep_seconds: float = 6 * 3600) -> None:
+        self.root = root if root is not None else _default_root()
+        self._keep_seconds = keep_seconds
+        self._lock = threading.Lock()
+        self._by_visitor: dict[str, list[Job]] = {}
+        self._open_folders: set[Path] = set()
+
+    def announce(self, visitor: str) -> Job:
+        """Note that `visitor` (a session name) asked for a job, so that it can be cancelled while
+        it waits; one announced earlier and still waiting is cancelled."""
+        job = Job()
+        with self._lock:
+            jobs = self._by_visitor.setdefault(visitor, [])
+            for waiting in [old for old in jobs if not old.is_claimed]:
+                waiting.cancel()
+                jobs.remove(waiting)
+            jobs.append(job)
+        return job
+
+    def claim(self, visitor: str) -> Job:
+        """Return the announced job of `visitor`, or a new one for a client that never announces."""
+        with self._lock:
+            jobs = self._by_visitor.setdefault(visitor, [])
+            job = next((job for job in jobs if not job.is_claimed), None)
+            if job is None:
+                job = Job()
+                jobs.append(job)
+            job.is_claimed = True
+        return job
+
+    def cancel(self, visitor: str) -> int:
+        """Cancel every job of `visitor`, waiting or running; return how many."""
+        with self._lock:
+            jobs = self._by_visitor.pop(visitor, [])
+        for job in jobs:
+            job.cancel()
+        return len(jobs)
+
+    @contextmanager
+    def open(self, visitor: str, job: Job) -> Iterator[Path]:
+        """Lend a new empty folder for `job`; it is removed, and the job forgotten, at the end.
+
+        Raises OutputError where the folder cannot be made.
+        """
+        try:
+            folder = self._make_folder()
+            try:
+                yield folder
+            finally:
+                _remove(folder)
+                with self._lock:
+                    self._open_folders.discard(folder)
+        finally:
+            self._forget(visitor, job)
+
+    def _make_folder(self) -> Path:
+        try:
+            self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            _refuse_foreign(self.root)
+            self._sweep()
+            # mkdtemp draws the name, so nobody can guess it, and gives it to this user alone
+            folder = Path(tempfile.mkdtemp(prefix="job-", dir=self.root))
+        except OSError as error:
+            raise OutputError(
+                f"No folder for the job can be made in {self.root} ({error.strerror}); "
+                "free some space or allow writing there."
+            ) from error
+        with self._lock:
+            self._open_folders.add(folder)
+        return folder
+
+    def _sweep(self) -> None:
+        oldest = time.time() - self._keep_seconds
+        with self._lock:
+            busy = set(self._open_folders)
+        for folder in self.root.glob("job-*"):
+            if folder not in busy and folder.lstat().st_mtime < oldest:
+                _remove(folder)
+
+    def _forget(self, visitor: str, job: Job) -> None:
+        with self._lock:
+            jobs = self._by_visitor.get(visitor, [])
+            if job in jobs:
+                jobs.remove(job)
+            if not jobs:
+                self._by_visitor.pop(visitor, None)
+
+
+def bring_in(upload: Path, folder: Path, stem: str) -> Path:
+    """Link `upload` into `folder` as `stem` plus a plain suffix, or copy it across file systems.
+
+    The suffix stays only if it is a dot and up to five letters or digits. Raises OutputError where
+    the disk is full.
+    """
+    suffix = upload.suffix.lower()
+    inside = folder / (stem + (suffix if _SUFFIX.fullmatch(suffix) else ""))
+    try:
+        os.link(upload, inside)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK):
+            raise OutputError(
+                f"The upload cannot be taken over ({error.strerror}); upload it once more."
+            ) from error
+        _copy(upload, inside)
+    return inside
+
+
+def hand_out(finished: Path, name: str) -> Path:
+    """Move a finished file to where Gradio serves from, under a folder nobody can guess.
+
+    Gradio removes it after the app's `delete_cache` age. Raises OutputError where the disk is full.
+    """
+    folder = Path(get_upload_folder()) / secrets.token_hex(32)
+    try:
+        folder.mkdir(parents=True)
+        shutil.move(finished, folder / name)
+    except OSError as error:
+        raise OutputError(
+            f"The result cannot be handed out ({error.strerror}); free some disk space."
+        ) from error
+    return folder / name
+
+
+def name_result(clip_name: str) -> str:
+    """Return a file name for the result that is harmless everywhere, ``holiday-synced.mp4``.
+
+    Only ASCII letters, digits and dashes of `clip_name` stay, at most 40.
+    """
+    folded = unicodedata.normalize("NFKD", Path(clip_name).stem).encode("ascii", "ignore").decode()
+    plain = re.sub(r"[^A-Za-z0-9]+", "-", folded).strip("-")[:_STEM_LENGTH].strip("-")
+    return f"{plain or 'clip'}-synced.mp4"
+
+
+def _copy(source: Path, target: Path) -> None:
+    try:
+        shutil.copyfile(source, target)
+    except OSError as error:
+        raise OutputError(
+            f"The upload cannot be copied ({error.strerror}); free some disk space."
+        ) from error
+
+
+def _default_root() -> Path:
+    owner = os.getuid() if hasattr(os, "getuid") else "app"
+    return Path(tempfile.gettempdir()) / f"lipsync-studio-{owner}"
+
+
+def _refuse_foreign(root: Path) -> None:
+    # /tmp is everybody's: somebody else may have made this folder, or a link, to read our jobs
+    if root.is_symlink() or (hasattr(os, "getuid") and root.stat().st_uid != os.getuid()):
+        raise OutputError(f"The folder {root} belongs to another user; remove it or set TMPDIR.")
+
+
+def _remove(folder: Path) -> None:
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        # the job itself went well or told its own trouble; the next sweep tries again
+        log.warning("could not remove %s (%s)", folder, error)
