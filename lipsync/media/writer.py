@@ -1,0 +1,177 @@
+"""The result: one H.264 encode with the user's own voice beside it, in one pass.
+
+Pictures are not touched again on their way; with `lossless` they read back bit for bit. The
+file gets its final name only when it is whole.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, suppress
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+
+import av
+import numpy as np
+from av.container import OutputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from lipsync.media.output import FORMATS, output_errors, partial_file
+from lipsync.media.picture import plane_view
+from lipsync.media.voice_track import CodedVoice, CopiedVoice, add_voice
+from lipsync.types import Colour, Frame, Size, Voice
+
+Quality = Literal["high", "lossless"]
+_RATE_CONTROL: dict[Quality, dict[str, str]] = {"high": {"crf": "18"}, "lossless": {"qp": "0"}}
+
+
+class VideoWriter:
+    """Writes frames and a voice to `path`; a context manager.
+
+    `size` is (height, width), both even. The sound ends with the picture: a longer voice is cut,
+    a shorter one ends early. `tags` become the file's metadata (title, comment, artist ...).
+    Leaving the `with` block by an exception leaves no file behind and an older file of the same
+    name untouched. Raises `OutputError` where the disk or the folder refuses.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        fps: Fraction,
+        size: Size,
+        colour: Colour,
+        voice: Voice | None = None,
+        *,
+        quality: Quality = "high",
+        preset: str = "veryfast",
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        assert size.height % 2 == 0
+        assert size.width % 2 == 0
+        self._path = path
+        self._fps = fps
+        self._size = size
+        self._colour = colour
+        self._voice = voice
+        self._options = {**_RATE_CONTROL[quality], "preset": preset}
+        self._tags = dict(tags or {})
+        self._stack = ExitStack()
+        self._partial: Path | None = None
+        self._container: OutputContainer | None = None
+        self._stream: VideoStream | None = None
+        self._sound: CopiedVoice | CodedVoice | None = None
+        self.num_frames = 0  # written so far
+
+    def __enter__(self) -> VideoWriter:
+        self._partial = self._stack.enter_context(partial_file(self._path))
+        try:
+            with output_errors(self._path):
+                self._open(self._partial)
+        except BaseException as failure:
+            self._abandon(failure)
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if error is not None:
+            self._abandon(error)
+            return
+        try:
+            with output_errors(self._path):
+                self._finish()
+        except BaseException as failure:
+            self._abandon(failure)
+            raise
+        self._stack.close()
+
+    def write(self, frame: Frame) -> None:
+        """Append one frame; its planes are copied, its index does not matter."""
+        assert frame.size == self._size
+        assert self._stream is not None
+        picture = self._picture(frame)
+        with output_errors(self._path):
+            self._mux(self._stream.encode(picture))
+            self.num_frames += 1
+            self._mux_sound(last=False)
+
+    def _open(self, partial: Path) -> None:
+        container = av.open(
+            "file:" + str(partial.absolute()),
+            "w",
+            format=FORMATS[self._path.suffix.lower()],
+            container_options={"movflags": "+faststart"},
+        )
+        self._container = container
+        container.metadata.update(self._tags)
+        stream = container.add_stream("libx264", rate=self._fps, options=self._options)
+        context = stream.codec_context
+        context.width, context.height = self._size.width, self._size.height
+        context.pix_fmt = "yuv420p"
+        context.sample_aspect_ratio = Fraction(1)
+        context.color_range = 2 if self._colour.full_range else 1
+        context.color_primaries = self._colour.primaries
+        context.color_trc = self._colour.transfer
+        context.colorspace = self._colour.space
+        self._stream = stream
+        if self._voice is not None:
+            self._sound = add_voice(container, self._voice.path)
+
+    def _picture(self, frame: Frame) -> VideoFrame:
+        picture = VideoFrame(self._size.width, self._size.height, "yuv420p")
+        for number, plane in enumerate((frame.y, frame.u, frame.v)):
+            np.copyto(plane_view(picture, number), plane)
+        picture.color_range = 2 if self._colour.full_range else 1
+        picture.colorspace = self._colour.space
+        picture.color_primaries = self._colour.primaries
+        picture.color_trc = self._colour.transfer
+        picture.pts = self.num_frames
+        picture.time_base = 1 / self._fps
+        return picture
+
+    def _mux(self, packets: Iterator[Packet] | list[Packet]) -> None:
+        assert self._container is not None
+        for packet in packets:
+            self._container.mux(packet)
+
+    def _mux_sound(self, last: bool) -> None:
+        if self._sound is not None:
+            self._mux(self._sound.packets_until(self.num_frames / self._fps, last))
+
+    def _finish(self) -> None:
+        """Write what the encoders still hold, and the index."""
+        assert self.num_frames > 0, "no frame was written"
+        assert self._stream is not None
+        assert self._container is not None
+        self._mux(self._stream.encode(None))
+        self._mux_sound(last=True)
+        self._container.close()
+        self._container = None
+        self._close_sound()
+
+    def _abandon(self, reason: BaseException) -> None:
+        """Drop everything, quickly."""
+        self._close_sound()
+        if self._container is not None:
+            if self._partial is not None and self._partial.exists():
+                # Closing would first move all data to make room for the index in front.
+                os.truncate(self._partial, 0)
+            # Why the file could not be finished was raised before.
+            with suppress(av.error.FFmpegError):
+                self._container.close()
+            self._container = None
+        self._stack.__exit__(type(reason), reason, reason.__traceback__)
+
+    def _close_sound(self) -> None:
+        if self._sound is not None:
+            self._sound.close()
+            self._sound = None
