@@ -26,7 +26,7 @@ FIND_PYTHON = for name in $(PYTHON) python3.12 python3.11 python3 python; do \
 	2>/dev/null && echo "$$name" && break; done
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test check format screenshots clean
+.PHONY: help install run demo test check format clean
 
 help:
 	@sed -n '2,4s/^# *//p' Makefile
