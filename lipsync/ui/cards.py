@@ -150,8 +150,8 @@ def _progress_html(words: str, share: float, left: str, preview: np.ndarray | No
 
 def _score_html(score: SyncScore) -> str:
     return (
-        '<div class="score"><div class="number" data-testid="confidence">'
-        f"{score.confidence:.2f}</div>"
+        '<div class="score"><div class="number"><span data-testid="confidence">'
+        f"{score.confidence:.2f}</span><small>sync confidence</small></div>"
         f'<div><p class="lead">{escape(score.verdict)}</p>'
         f'<p class="facts" data-testid="offset">{_say_offset(score)}</p></div></div>'
         f'<p class="facts">Judged by <b>{escape(score.judge)}</b>. {escape(score.worth)}</p>'

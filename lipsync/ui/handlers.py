@@ -120,7 +120,8 @@ class Studio:
             yield from self._run(sync_request, job, final_name)
         if words.sentence is not None:
             yield _idle(cards.error_card(words.sentence))
-            raise gr.Error(words.sentence, print_exception=False)
+            # for clients of the API; the page shows the sentence in its place already
+            raise gr.Error(words.sentence, visible=False, print_exception=False)
 
     def cancel(self, request: gr.Request) -> list[Any]:
         """Stop the visitor's job, waiting or running."""
@@ -132,6 +133,9 @@ class Studio:
         self._jobs.cancel(_visitor(request))
 
     def _run(self, request: Request, job: Job, final_name: str) -> Iterator[list[Any]]:
+        if job.is_cancelled:  # while it waited
+            yield _idle(cards.cancelled_card())
+            return
         shown_stage, shown_at = "", 0.0
         steps = self._get_pipeline().sync(request)
         try:
@@ -229,7 +233,7 @@ def _used(preset: Preset, **sliders: float) -> dict[str, float]:
 
 
 def _whole_seed(seed: float | None) -> int:
-    if seed is None or seed != int(seed) or not 0 <= seed < 2**32:
+    if seed is None or not 0 <= seed < 2**32 or seed != int(seed):
         raise InputError(f"The seed is {seed}; give a whole number from 0 to {2**32 - 1}.")
     return int(seed)
 

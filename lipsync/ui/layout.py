@@ -205,6 +205,12 @@ def _path_of(payload: ListFiles | FileData | None) -> str | None:
     return payload.path if payload else None
 
 
+# on a phone the result lies below the button: bring it into view
+_SHOW_RESULT = """() => {
+    document.getElementById("result").scrollIntoView({behavior: "smooth", block: "nearest"});
+    return [];
+}"""
+
 # events of the screen alone: no client calls them, and nothing flickers while they run
 _INNER: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
@@ -216,7 +222,9 @@ def _kept(update: dict[str, Any]) -> dict[str, Any]:
 def _connect(screen: gr.Blocks, studio: Studio, chosen: Inputs, shown: Outputs) -> None:
     inputs = list(vars(chosen).values())
     outputs = list(vars(shown).values())
-    running = shown.generate.click(studio.announce, None, outputs, queue=False, **_INNER).then(
+    running = shown.generate.click(
+        studio.announce, None, outputs, queue=False, js=_SHOW_RESULT, **_INNER
+    ).then(
         studio.generate,
         inputs,
         outputs,

@@ -1,0 +1,39 @@
+"""The entry point: small, quick to import, obedient to its arguments."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app import parse_arguments
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_app_is_short() -> None:
+    assert len((ROOT / "app.py").read_text().splitlines()) < 60
+
+
+def test_importing_app_loads_nothing_heavy() -> None:
+    code = (
+        "import sys, app;"
+        "print([n for n in ('gradio', 'torch', 'mediapipe', 'cv2') if n in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_defaults_stay_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("GRADIO_SERVER_NAME", raising=False)
+    monkeypatch.delenv("GRADIO_SERVER_PORT", raising=False)
+    assert vars(parse_arguments([])) == {"host": "127.0.0.1", "port": 7860}
+
+
+def test_arguments_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_SERVER_NAME", "0.0.0.0")
+    monkeypatch.setenv("GRADIO_SERVER_PORT", "9000")
+    assert vars(parse_arguments([])) == {"host": "0.0.0.0", "port": 9000}
+    assert vars(parse_arguments(["--host", "::1", "--port", "1"])) == {"host": "::1", "port": 1}

@@ -1,0 +1,84 @@
+"""The screen as built: complete, and without side effects."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import gradio as gr
+import pytest
+
+from lipsync.errors import InputError
+from lipsync.presets import PRESETS_FOLDER
+from lipsync.ui import layout
+from lipsync.ui.layout import build_ui, launch_options
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def never() -> None:
+    raise AssertionError("the pipeline was made before anybody asked for a job")
+
+
+@pytest.fixture(scope="module")
+def screen(tmp_path_factory: pytest.TempPathFactory) -> gr.Blocks:
+    root = tmp_path_factory.mktemp("jobs") / "root"
+    built = build_ui(never, job_root=root)
+    assert not root.exists()
+    return built
+
+
+def test_no_file_appears_beside_the_source(screen: gr.Blocks) -> None:
+    assert list(Path(layout.__file__).parent.glob("*.pyi")) == []
+
+
+def test_building_loads_no_model() -> None:
+    code = (
+        "import sys; from lipsync.ui.layout import build_ui; build_ui(lambda: None);"
+        "print([name for name in ('mediapipe', 'silero_vad', 'pocketsphinx', 'lipsync.pipeline')"
+        " if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.stdout.strip() == "[]", done.stderr
+
+
+def test_sliders_have_the_promised_range_and_start_grey(screen: gr.Blocks) -> None:
+    sliders = {block.elem_id: block for block in screen.blocks.values() if hasattr(block, "step")}
+    steps, guidance = sliders["steps"], sliders["guidance"]
+    assert (steps.minimum, steps.maximum, steps.interactive) == (1, 50, False)
+    assert (guidance.minimum, guidance.maximum, guidance.interactive) == (1.0, 3.0, False)
+    assert "not used" in steps.info
+
+
+def test_one_job_at_a_time_on_the_device(screen: gr.Blocks) -> None:
+    (job,) = [fn for fn in screen.fns.values() if fn.api_name == "generate"]
+    assert (job.concurrency_id, job.concurrency_limit, job.queue) == ("device", 1, True)
+
+
+def test_only_the_job_can_be_called_from_outside(screen: gr.Blocks) -> None:
+    open_to_clients = [fn.api_name for fn in screen.fns.values() if fn.api_visibility != "private"]
+    assert open_to_clients == ["generate"]
+
+
+def test_nothing_calls_home_and_nothing_is_recorded(screen: gr.Blocks) -> None:
+    options = launch_options()
+    assert screen.analytics_enabled is False
+    assert (options["share"], options["run_history"], options["footer_links"]) == (False, False, [])
+    assert options["max_file_size"] == "500mb"
+    assert all(Path(path).is_file() for path in options["allowed_paths"])
+    assert options["theme"]._stylesheets == []
+
+
+def test_wrong_preset_is_named_and_the_rest_works(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("title: Mine\nengine: nothing\n")
+    built = build_ui(never, [PRESETS_FOLDER, tmp_path])
+    texts = [block.value for block in built.blocks.values() if isinstance(block, gr.HTML)]
+    assert any("mine.yaml was left out" in str(text) for text in texts)
+
+
+def test_no_preset_at_all_is_told(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"put back presets/draft\.yaml"):
+        build_ui(never, [tmp_path])
