@@ -1,0 +1,216 @@
+"""Extras around a result: side-by-side videos, short previews, and an ffmpeg for others.
+
+moviepy arranges the pictures and calls ffmpeg; the pictures themselves come from `read_frames`,
+so what a hostile upload can do stays what PyAV lets it do.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lipsync.errors import OutputError
+from lipsync.media.colour import rgb_image
+from lipsync.media.frames import read_frames
+from lipsync.media.output import check_output, output_errors
+from lipsync.media.probe import at_rate, probe_clip
+from lipsync.media.sound import read_audio
+from lipsync.media.timeline import plan_timeline, trim_range
+from lipsync.types import Clip, Fit, Frame, Size
+
+if TYPE_CHECKING:
+    from moviepy import AudioClip
+
+_TALLEST = 1080  # px; two pictures side by side need no more
+_PREVIEW_TALLEST = 480  # px
+_SOUND_RATE = 44100  # Hz
+_FFMPEG_OPTIONS = [
+    *("-crf", "20", "-pix_fmt", "yuv420p", "-movflags", "+faststart"),
+    *("-vf", "scale=out_color_matrix=bt709:out_range=limited"),
+    *("-colorspace", "bt709", "-color_primaries", "bt709", "-color_trc", "bt709"),
+]
+_NO_FFPROBE = "#!/bin/sh\necho 'ffprobe is not part of this installation' >&2\nexit 1\n"
+
+
+def export_side_by_side(
+    before: Path,
+    after: Path,
+    output: Path,
+    *,
+    fit: Fit = "bounce",
+    start: float | None = None,
+    end: float | None = None,
+) -> None:
+    """Write a video with the source on the left and the result, with its sound, on the right.
+
+    `fit`, `start` and `end` (seconds) are those of the job, so that both sides show the same
+    moments. Both become equally high, at most 1080 px. Raises `InputError` or `OutputError`.
+    """
+    check_output(output, (before, after))
+    result = probe_clip(after)
+    source = probe_clip(before)
+    if not source.is_still:
+        source = at_rate(source, result.fps)
+    shown = trim_range(source, start, end)
+    plan = shown.start + plan_timeline(fit, len(shown), result.num_frames)
+    height = min(source.size.height, result.size.height, _TALLEST) & ~1
+    left = _Player(source, plan, _scaled(source.size, height))
+    right = _Player(result, np.arange(result.num_frames), _scaled(result.size, height))
+
+    def both_at(seconds: float) -> np.ndarray:
+        return np.hstack([side.image_at(seconds, result.fps) for side in (left, right)])
+
+    sound = _sound(after, 0.0, result.duration) if result.has_audio else None
+    try:
+        _write(both_at, sound, result.num_frames, result.fps, output)
+    finally:
+        left.close()
+        right.close()
+
+
+def export_preview(clip: Clip, output: Path, start: float = 0.0, seconds: float = 5.0) -> None:
+    """Write a small copy (at most 480 px high) of `seconds` of a clip from `start`, with sound.
+
+    Ends early where the clip ends. Raises `InputError` or `OutputError`.
+    """
+    check_output(output, (clip.path,))
+    last = min(start + seconds, clip.duration)
+    shown = trim_range(clip, start, last)
+    size = _scaled(clip.size, min(clip.size.height, _PREVIEW_TALLEST) & ~1)
+    player = _Player(clip, np.arange(shown.start, shown.stop), size)
+    duration = float(len(shown) / clip.fps)
+    sound = None
+    if clip.has_audio:
+        sound = _sound(clip.path, float(shown.start / clip.fps), duration)
+    try:
+        _write(lambda t: player.image_at(t, clip.fps), sound, len(shown), clip.fps, output)
+    finally:
+        player.close()
+
+
+class _Player:
+    """Shows planned frames by time, for moviepy, which mostly asks in order."""
+
+    def __init__(self, clip: Clip, plan: np.ndarray, size: Size) -> None:
+        self._clip, self._plan, self._size = clip, plan, size
+        self._frames: Iterator[Frame] = iter(())
+        self._number = -1
+        self._image: np.ndarray | None = None
+
+    def image_at(self, seconds: float, fps: Fraction) -> np.ndarray:
+        """Return the picture at a time as (h, w, 3) uint8 RGB."""
+        number = min(int(seconds * fps + Fraction(1, 100)), len(self._plan) - 1)
+        if self._image is None or number < self._number:
+            self.close()
+            self._frames = read_frames(self._clip, self._plan[number:])
+            self._number = number - 1
+        while self._number < number:
+            frame = next(self._frames)
+            self._number += 1
+            if self._number == number:
+                self._image = rgb_image(frame, self._size)
+        assert self._image is not None
+        return self._image
+
+    def close(self) -> None:
+        """Close the file."""
+        self._frames = iter(())
+        self._image = None
+
+
+def _scaled(size: Size, height: int) -> Size:
+    return Size(height, max(round(size.width * height / size.height / 2) * 2, 2))
+
+
+def _sound(path: Path, start: float, seconds: float) -> AudioClip:
+    """Return a moviepy sound clip that lasts at least `seconds`."""
+    from moviepy.audio.AudioClip import AudioArrayClip
+
+    samples = read_audio(path, _SOUND_RATE, start, seconds).samples
+    missing = max(round(seconds * _SOUND_RATE) - len(samples), 0)
+    samples = np.pad(samples, (0, missing))
+    return AudioArrayClip(np.stack([samples, samples], axis=1), fps=_SOUND_RATE)
+
+
+def _write(
+    image_at: Callable[[float], np.ndarray],
+    sound: AudioClip | None,
+    num_frames: int,
+    fps: Fraction,
+    output: Path,
+) -> None:
+    """Encode into a folder of its own beside `output`, then rename."""
+    from moviepy import VideoClip
+
+    # moviepy rounds the number of frames down; a little more time keeps the last one.
+    clip = VideoClip(image_at, duration=(num_frames + 0.1) / float(fps)).with_audio(sound)
+    with output_errors(output):
+        folder = tempfile.TemporaryDirectory(prefix=".part", dir=output.absolute().parent)
+    with folder as name:
+        partial = Path(name) / "video.mp4"
+        try:
+            clip.write_videofile(
+                str(partial),
+                fps=float(fps),
+                codec="libx264",
+                audio_codec="aac",
+                preset="veryfast",
+                temp_audiofile_path=name,
+                ffmpeg_params=_FFMPEG_OPTIONS,
+                threads=2,
+                logger=None,
+            )
+        except OSError as error:
+            what = str(error).strip().splitlines()
+            raise OutputError(
+                f"{output.name} could not be written; is the disk full? "
+                f"(ffmpeg: {what[-1] if what else 'no message'})"
+            ) from error
+        with output_errors(output):
+            os.replace(partial, output)
+
+
+@lru_cache(maxsize=1)
+def ensure_ffmpeg_on_path() -> Path:
+    """Make `ffmpeg` callable by name in this process and its children; return where it is.
+
+    An ffmpeg that is already on PATH stays. Otherwise imageio-ffmpeg's is linked in a private
+    folder that disappears with the process. That package has no ffprobe, and Gradio fails where
+    it finds one tool without the other; so a stand-in beside it says that it cannot tell, and
+    Gradio then plays files as they are. Raises `RuntimeError` if imageio-ffmpeg has no binary.
+    """
+    found = shutil.which("ffmpeg")
+    if found:
+        folder = Path(found).parent
+        binary = Path(found)
+    else:
+        import imageio_ffmpeg
+
+        folder = Path(tempfile.mkdtemp(prefix="lipsync-ffmpeg-"))
+        atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        binary = folder / "ffmpeg"
+        binary.symlink_to(Path(imageio_ffmpeg.get_ffmpeg_exe()).absolute())
+        _append_to_path(folder)
+    if not shutil.which("ffprobe"):
+        beside = folder if not found else Path(tempfile.mkdtemp(prefix="lipsync-ffprobe-"))
+        atexit.register(shutil.rmtree, beside, ignore_errors=True)
+        probe = beside / "ffprobe"
+        probe.write_text(_NO_FFPROBE)
+        probe.chmod(0o700)
+        _append_to_path(beside)
+    return binary
+
+
+def _append_to_path(folder: Path) -> None:
+    paths = [path for path in os.environ.get("PATH", "").split(os.pathsep) if path]
+    if str(folder) not in paths:
+        os.environ["PATH"] = os.pathsep.join([*paths, str(folder)])
