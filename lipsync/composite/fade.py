@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from ..types import FaceTrack
+from lipsync.types import FaceTrack
 
 FADE_SECONDS = 0.16  # 4 frames at 25 fps
 

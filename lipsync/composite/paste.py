@@ -9,9 +9,9 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from ..face.align import clip_rect, even_offset, warp_image
-from ..media.colour import blend_rgb, rgb_image
-from ..types import Frame, Rect
+from lipsync.face.align import clip_rect, even_offset, warp_image
+from lipsync.media.colour import blend_rgb, rgb_image
+from lipsync.types import Frame, Rect
 
 
 def paste_back(frame: Frame, face: np.ndarray, mask: np.ndarray, matrix: np.ndarray) -> Frame:

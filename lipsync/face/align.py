@@ -12,10 +12,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from ..media.colour import rgb_image
-from ..types import Alignment, FaceTrack, Frame, Rect
-from .detect import EYE_CORNERS
-from .smooth import smooth_track
+from lipsync.face.detect import EYE_CORNERS
+from lipsync.face.smooth import smooth_track
+from lipsync.media.colour import rgb_image
+from lipsync.types import Alignment, FaceTrack, Frame, Rect
 
 # MediaPipe's 478 points for the three anchors of LatentSync's template. That program averages five
 # points of each brow and four of the nose in a 106-point set; on frames recorded from it these

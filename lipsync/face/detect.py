@@ -21,7 +21,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from ..types import Face, Size
+from lipsync.types import Face, Size
 
 MESH_POINTS = 478
 EYE_CORNERS = (33, 263)  # outer corners, the person's right and left
@@ -127,9 +127,9 @@ def overlap(one: np.ndarray, other: np.ndarray) -> float:
 class MediaPipeDetector:
     """Follow up to `max_faces` faces with MediaPipe's 478-point mesh.
 
-    The whole picture is searched on the first frame after a reset (then in overlapping tiles too,
-    for small faces), whenever a known face is lost, and every twelfth frame for people who walk in.
-    Every other frame costs one run of the mesh per known face.
+    The whole picture is searched on the first frame after a reset (then in overlapping tiles and
+    with a margin too, for small and huge faces), whenever a known face is lost, and every twelfth
+    frame for people who walk in. Every other frame costs one run of the mesh per known face.
     """
 
     num_points = MESH_POINTS
@@ -179,15 +179,15 @@ class MediaPipeDetector:
 
     def _find_others(self, image: np.ndarray, known: list[Face], tiled: bool) -> list[Face]:
         self._since_search = 0
-        windows = [(0, 0, image.shape[1], image.shape[0])]
+        height, width = image.shape[:2]
+        windows = [(0, 0, width, height)]
         if tiled:
             self._since_tiles = 0
-            windows += search_tiles(Size(*image.shape[:2]))
-        found: list[tuple[np.ndarray, Region]] = []
-        for window in windows:
-            for box, region in self._find_boxes(image, window):
-                if all(_same_place(box, other) < 0.3 for other, _ in found):
-                    found.append((box, region))
+            # the finder overlooks faces that fill the picture, so show it one with a wide margin
+            windows.append((-width // 2, -height // 2, width + width // 2, height + height // 2))
+            windows += search_tiles(Size(height, width))
+        found = [item for window in windows for item in self._find_boxes(image, window)]
+        # largest first: half a face cut off by a tile's edge is found as a smaller one
         found.sort(key=lambda item: -float(item[0][2] - item[0][0]))
         fresh: list[Face] = []
         for box, region in found:
@@ -211,7 +211,7 @@ class MediaPipeDetector:
         self, image: np.ndarray, window: tuple[int, int, int, int]
     ) -> Iterator[tuple[np.ndarray, Region]]:
         left, top, right, bottom = window
-        answer = self._finder.process(np.ascontiguousarray(image[top:bottom, left:right]))
+        answer = self._finder.process(_cut_out(image, window))
         size = np.array([right - left, bottom - top], np.float32)
         corner = np.array([left, top], np.float32)
         for detection in answer.detections or []:
@@ -265,6 +265,18 @@ def search_tiles(size: Size) -> list[tuple[int, int, int, int]]:
         count = 1 if length <= side else 1 + int(np.ceil((length - side) / (0.75 * side)))
         starts.append(np.rint(np.linspace(0, length - side, count)).astype(int).tolist())
     return [(x, y, x + side, y + side) for y in starts[1] for x in starts[0]]
+
+
+def _cut_out(image: np.ndarray, window: tuple[int, int, int, int]) -> np.ndarray:
+    """Return the part of `image` inside `window`, grey where that lies outside the picture."""
+    left, top, right, bottom = window
+    part = image[max(top, 0) : bottom, max(left, 0) : right]
+    if part.shape[:2] == (bottom - top, right - left):
+        return np.ascontiguousarray(part)
+    grown = np.full((bottom - top, right - left, 3), 128, np.uint8)
+    y, x = max(-top, 0), max(-left, 0)
+    grown[y : y + part.shape[0], x : x + part.shape[1]] = part
+    return grown
 
 
 def _region_of(landmarks: np.ndarray, shape: tuple[int, ...]) -> Region:

@@ -17,9 +17,9 @@ from fractions import Fraction
 
 import numpy as np
 
-from ..errors import InputError
-from ..types import Face, FaceChoice, FaceTrack, LandmarkStore, Size
-from .detect import overlap
+from lipsync.errors import InputError
+from lipsync.face.detect import overlap
+from lipsync.types import Face, FaceChoice, FaceTrack, LandmarkStore, Size
 
 BRIDGE_FRAMES = 2  # longest dropout that is bridged, frames
 GLIMPSE_FRAMES = 5  # somebody seen less than this is not missed
