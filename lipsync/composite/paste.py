@@ -9,8 +9,8 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from lipsync.face.align import clip_rect, even_offset, warp_image
-from lipsync.media.colour import blend_rgb, rgb_image
+from lipsync.face.align import clip_rect, even_offset, rgb_part, warp_image
+from lipsync.media.colour import blend_rgb
 from lipsync.types import Frame, Rect
 
 
@@ -23,12 +23,12 @@ def paste_back(frame: Frame, face: np.ndarray, mask: np.ndarray, matrix: np.ndar
     offset = even_offset(matrix)
     if offset is not None:
         return _paste_moved(frame, face, mask, offset)
-    rows, columns = np.flatnonzero(mask.max(axis=1)), np.flatnonzero(mask.max(axis=0))
-    if not len(rows):
+    covered = _covered(mask)
+    if covered is None:
         return frame
     inverse: np.ndarray = cv2.invertAffineTransform(np.asarray(matrix, np.float64))
-    box = (columns[0] - 1, rows[0] - 1, columns[-1] + 1, rows[-1] + 1)
-    corners = np.array([(x, y) for x in box[::2] for y in box[1::2]], np.float64)
+    across, down = (covered.left - 1, covered.right), (covered.top - 1, covered.bottom)
+    corners = np.array([(x, y) for x in across for y in down], np.float64)
     seen = corners @ inverse[:, :2].T + inverse[:, 2]
     low, high = np.floor(seen.min(axis=0)).astype(int), np.ceil(seen.max(axis=0)).astype(int) + 1
     if (high <= 0).any() or low[0] >= frame.size.width or low[1] >= frame.size.height:
@@ -45,28 +45,38 @@ def paste_back(frame: Frame, face: np.ndarray, mask: np.ndarray, matrix: np.ndar
 def _paste_moved(
     frame: Frame, face: np.ndarray, mask: np.ndarray, offset: tuple[int, int]
 ) -> Frame:
-    rows, columns = np.flatnonzero(mask.max(axis=1)), np.flatnonzero(mask.max(axis=0))
-    if not len(rows):
+    covered = _covered(mask)
+    if covered is None:
         return frame
     left, top = offset
     height, width = frame.size
     rect = Rect(
-        max(left + int(columns[0]), 0) & ~1,
-        max(top + int(rows[0]), 0) & ~1,
-        min(left + int(columns[-1]) + 2 & ~1, width),
-        min(top + int(rows[-1]) + 2 & ~1, height),
+        max(left + covered.left, 0) & ~1,
+        max(top + covered.top, 0) & ~1,
+        min(left + covered.right + 1 & ~1, width),
+        min(top + covered.bottom + 1 & ~1, height),
     )
     if rect.left >= rect.right or rect.top >= rect.bottom:
         return frame
     part = (slice(rect.top - top, rect.bottom - top), slice(rect.left - left, rect.right - left))
-    rgb, weight = face[part], mask[part].astype(np.float32)
-    changed = _changed_blocks(rgb, rgb_image(frame, rect=rect))
-    return blend_rgb(frame, rect, np.ascontiguousarray(rgb), weight * changed)
+    rgb, weight = np.ascontiguousarray(face[part]), np.ascontiguousarray(mask[part], np.float32)
+    weight = _without_unchanged(weight, rgb, rgb_part(frame, rect))
+    return blend_rgb(frame, rect, rgb, weight)
 
 
-def _changed_blocks(new: np.ndarray, old: np.ndarray) -> np.ndarray:
-    """Return (h, w) float32: 0 on each 2 × 2 block (the grain of chroma) that is equal in both."""
-    difference = cv2.absdiff(new, old)
-    height, width = difference.shape[:2]
-    blocks = difference.reshape(height // 2, 2, width // 2, 6).max(axis=(1, 3)) > 0
-    return np.repeat(np.repeat(blocks, 2, axis=0), 2, axis=1).astype(np.float32)
+def _covered(mask: np.ndarray) -> Rect | None:
+    """Return the smallest rectangle around all weights above 0."""
+    left, top, width, height = cv2.boundingRect(cv2.compare(mask, 0.0, cv2.CMP_GT))
+    if width == 0:
+        return None
+    return Rect(left, top, left + width, top + height)
+
+
+def _without_unchanged(weight: np.ndarray, new: np.ndarray, old: np.ndarray) -> np.ndarray:
+    """Return `weight` (h, w) with 0 on each 2 × 2 block (the grain of chroma) equal in both."""
+    height, width = weight.shape
+    differs = cv2.transform(cv2.absdiff(new, old), np.ones((1, 3)))  # saturates, never wraps
+    differs = cv2.threshold(differs, 0, 255, cv2.THRESH_BINARY)[1]
+    blocks = cv2.resize(differs, (width // 2, height // 2), interpolation=cv2.INTER_AREA)
+    blocks = cv2.resize(blocks, (width, height), interpolation=cv2.INTER_NEAREST)
+    return cv2.copyTo(weight, blocks)

@@ -130,14 +130,25 @@ def crop_face(frame: Frame, matrix: np.ndarray, size: int) -> np.ndarray:
         left, top = offset
         wanted = Rect(left, top, left + size, top + size)
         inside = clip_rect(wanted, frame)
-        image = rgb_image(frame, rect=inside)
-        return _extended(image, inside, wanted)
+        return _extended(rgb_part(frame, inside), inside, wanted)
     corners = np.array([[0, 0], [size, 0], [0, size], [size, size]], np.float32)
     inverse = cv2.invertAffineTransform(matrix)
     seen = corners @ inverse[:, :2].T + inverse[:, 2]
     low, high = np.floor(seen.min(axis=0)) - 3, np.ceil(seen.max(axis=0)) + 4
     inside = clip_rect(Rect(*low.astype(int).tolist(), *high.astype(int).tolist()), frame)
     return warp_image(rgb_image(frame, rect=inside), moved_origin(matrix, inside), (size, size))
+
+
+def rgb_part(frame: Frame, rect: Rect) -> np.ndarray:
+    """Return the (h, w, 3) uint8 RGB pixels in `rect` as the whole frame's picture has them.
+
+    Chroma is interpolated, so a rectangle converted alone differs along its edges.
+    """
+    height, width = frame.size
+    left, top = max(rect.left - 2, 0), max(rect.top - 2, 0)
+    grown = Rect(left, top, min(rect.right + 2, width), min(rect.bottom + 2, height))
+    image = rgb_image(frame, rect=grown)
+    return image[rect.top - top : rect.bottom - top, rect.left - left : rect.right - left]
 
 
 def clip_rect(rect: Rect, frame: Frame) -> Rect:
@@ -225,6 +236,6 @@ def _extended(image: np.ndarray, inside: Rect, wanted: Rect) -> np.ndarray:
     """Grow an image of `inside` to `wanted`, repeating its border; also where they do not meet."""
     columns = np.clip(np.arange(wanted.left, wanted.right) - inside.left, 0, image.shape[1] - 1)
     rows = np.clip(np.arange(wanted.top, wanted.bottom) - inside.top, 0, image.shape[0] - 1)
-    if len(columns) == image.shape[1] and len(rows) == image.shape[0] and inside == wanted:
-        return image
+    if inside == wanted:
+        return np.ascontiguousarray(image)
     return np.ascontiguousarray(image[rows[:, None], columns[None, :]])
