@@ -66,7 +66,7 @@ def _paste_moved(
 
 def _covered(mask: np.ndarray) -> Rect | None:
     """Return the smallest rectangle around all weights above 0."""
-    left, top, width, height = cv2.boundingRect(cv2.compare(mask, 0.0, cv2.CMP_GT))
+    left, top, width, height = cv2.boundingRect((mask > 0).view(np.uint8))
     if width == 0:
         return None
     return Rect(left, top, left + width, top + height)
