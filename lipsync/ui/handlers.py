@@ -176,8 +176,8 @@ def slider_updates(preset: Preset) -> dict[str, dict[str, Any]]:
     engine = engine_class(preset.engine)
     used = {f.name for f in fields(engine.Settings)}
     reasons = {
-        "steps": f"{engine.spec.label} paints in one pass; steps are not used.",
-        "guidance": f"{engine.spec.label} follows the voice directly; guidance is not used.",
+        "steps": f"The {engine.spec.label} engine paints in one pass; steps are not used.",
+        "guidance": f"The {engine.spec.label} engine follows the voice directly; guidance is not used.",
     }
     helps = {
         "steps": "More steps look finer and take longer.",
