@@ -32,6 +32,7 @@ class Template:
     """What a crop shows. `anchors` empty = only whole, even pixels are moved."""
 
     name: str
+    mask: str  # key of face.mask.OUTLINES: what is replaced where the engine gives no mask
     anchors: tuple[tuple[int, ...], ...]  # groups of mesh points, each averaged to one point
     places: tuple[tuple[float, float], ...] = ()  # (x, y) of each anchor in template units
     extent: tuple[float, float] = (1.0, 1.0)  # width and height of the crop in template units
@@ -42,12 +43,13 @@ TEMPLATES = {
     # three quarters as wide as high, then stretched to the square the network was trained on
     "latentsync": Template(
         name="latentsync",
+        mask="lower_face",
         anchors=(RIGHT_BROW, LEFT_BROW, NOSE),
         places=((17.0, 20.0), (58.0, 20.0), (37.5, 40.0)),
         extent=(75.0, 100.0),
     ),
     # the mouth and 1.45 IOD around it: chin, cheeks and nose at any opening
-    "native": Template(name="native", anchors=(MOUTH,), reach=1.45),
+    "native": Template(name="native", mask="mouth_and_chin", anchors=(MOUTH,), reach=1.45),
 }
 
 

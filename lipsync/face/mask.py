@@ -34,12 +34,17 @@ _LOWER_FACE = (
     (0.051, 0.672),
     (0.039, 0.560),
 )
-OUTLINES = {"lower_face": _LOWER_FACE}
+# An oval over mouth, cheeks and chin in a crop centred on the mouth, 1.45 IOD to each side.
+_MOUTH_AND_CHIN = tuple(
+    (0.5 + 0.24 * float(np.sin(turn)), 0.55 + 0.22 * float(np.cos(turn)))
+    for turn in np.linspace(0, 2 * np.pi, 48, endpoint=False)
+)
+OUTLINES = {"lower_face": _LOWER_FACE, "mouth_and_chin": _MOUTH_AND_CHIN}
 TEMPLATE_FEATHER = 0.04  # of the crop's side
 
 
 def template_mask(name: str, size: int, feather: float = TEMPLATE_FEATHER) -> np.ndarray:
-    """Return the (S, S) float32 mask `name` of `OUTLINES` for a crop of `size` px, in [0, 1].
+    """Return the (S, S) float32 mask `name`, a key of `OUTLINES`, for a crop of `size` px, in [0, 1].
 
     `feather` is the width of the soft edge as a share of the side; 0 gives a hard mask.
     """
