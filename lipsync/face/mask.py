@@ -44,7 +44,7 @@ TEMPLATE_FEATHER = 0.04  # of the crop's side
 
 
 def template_mask(name: str, size: int, feather: float = TEMPLATE_FEATHER) -> np.ndarray:
-    """Return the (S, S) float32 mask `name`, a key of `OUTLINES`, for a crop of `size` px, in [0, 1].
+    """Return the (S, S) float32 mask `name` (a key of `OUTLINES`) for a crop of `size` px.
 
     `feather` is the width of the soft edge as a share of the side; 0 gives a hard mask.
     """
