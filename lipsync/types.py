@@ -7,7 +7,7 @@ boxes are ``x1 y1 x2 y2`` in px; masks are float32 in [0, 1] with 1 = generated.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # for annotations only: loading torch takes a second of every
     import torch
 
 Fit = Literal["bounce", "loop", "cut", "hold", "stretch"]
+Checkpoint = Callable[[], None]  # raises where a job has been cancelled
 FITS: tuple[Fit, ...] = ("bounce", "loop", "cut", "hold", "stretch")
 
 
@@ -269,8 +270,13 @@ class Engine(Protocol):
     spec: EngineSpec
     Settings: type
 
-    def encode_audio(self, audio: Audio, num_frames: int, fps: Fraction) -> torch.Tensor:
-        """Return (num_frames, *feature) float32: row t is what output frame t hears."""
+    def encode_audio(
+        self, audio: Audio, num_frames: int, fps: Fraction, checkpoint: Checkpoint
+    ) -> torch.Tensor:
+        """Return (num_frames, *feature) float32: row t is what output frame t hears.
+
+        Calls `checkpoint` at least about once a second; it raises if the job has been cancelled.
+        """
         ...
 
     def generate(

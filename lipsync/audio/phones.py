@@ -9,6 +9,7 @@ vocal-tract length normalisation. Viseme tracks follow the dominance model of Co
 from __future__ import annotations
 
 import csv
+import threading
 from fractions import Fraction
 from functools import cache
 from pathlib import Path
@@ -19,12 +20,15 @@ from scipy.signal import resample_poly
 
 from lipsync.assets import asset_path
 from lipsync.audio.signals import RATE
+from lipsync.types import Checkpoint
 
-SPEEDS = (Fraction(17, 20), Fraction(92, 100), Fraction(1), Fraction(27, 25), Fraction(23, 20))
+SPEEDS = (Fraction(92, 100), Fraction(1), Fraction(27, 25))  # five copies were no better
 _PHONE_RATE = 100  # Hz, decoder frames
-_MAX_PIECE = 20.0  # seconds decoded at once; bounds the decoder's memory
+_MAX_PIECE = 10.0  # seconds decoded at once; bounds the decoder's memory
 _DECAY = 0.03  # s, tau of the dominance
 _REACH = 0.3  # s, beyond which a phone's pull is nothing
+_LABIODENTAL = ("F", "V")
+_one_at_a_time = threading.Lock()  # the decoder is resident and holds an utterance's state
 
 
 class Phone(NamedTuple):
@@ -77,18 +81,19 @@ def _decode(samples: np.ndarray) -> list[Phone]:
     if peak < 1e-5 or len(samples) < RATE // 10:
         return []
     pcm = (np.clip(samples * (0.6 / peak), -1, 1) * 32767).astype(np.int16)
-    decoder = _decoder()
-    decoder.start_utt()
-    decoder.process_raw(pcm.tobytes(), full_utt=True)
-    decoder.end_utt()
-    return [
-        Phone(s.word, s.start_frame / _PHONE_RATE, (s.end_frame + 1) / _PHONE_RATE)
-        for s in decoder.seg() or ()
-    ]
+    with _one_at_a_time:
+        decoder = _decoder()
+        decoder.start_utt()
+        decoder.process_raw(pcm.tobytes(), full_utt=True)
+        decoder.end_utt()
+        return [
+            Phone(s.word, s.start_frame / _PHONE_RATE, (s.end_frame + 1) / _PHONE_RATE)
+            for s in decoder.seg() or ()
+        ]
 
 
 def _pieces(samples: np.ndarray) -> list[slice]:
-    """Cut a long voice into pieces of at most 20 s, each cut at the quietest place near its end."""
+    """Cut a long voice into pieces of at most 10 s, each cut at the quietest place near its end."""
     cuts, start = [0], 0
     longest = int(_MAX_PIECE * RATE)
     while len(samples) - start > longest:
@@ -100,26 +105,33 @@ def _pieces(samples: np.ndarray) -> list[slice]:
     return [slice(a, b) for a, b in zip(cuts, [*cuts[1:], len(samples)], strict=True)]
 
 
-def recognise_phones(samples: np.ndarray, speed: Fraction = Fraction(1)) -> list[Phone]:
-    """Return the phones of a voice (N,) float32 at 16 kHz, decoded from a copy resampled by `speed`.
+def recognise_phones(
+    samples: np.ndarray,
+    speed: Fraction = Fraction(1),
+    checkpoint: Checkpoint = lambda: None,
+) -> list[Phone]:
+    """Return the phones of a 16 kHz voice (N,) float32, decoded from a copy resampled by `speed`.
 
     A speed above 1 lengthens the copy (lower pitch and formants); times are given back unscaled.
+    `checkpoint` is called before each piece of at most 10 s.
     """
     found: list[Phone] = []
     for piece in _pieces(samples):
+        checkpoint()
         part = samples[piece]
         if speed != 1:
             part = resample_poly(part, speed.numerator, speed.denominator).astype(np.float32)
         offset, factor = piece.start / RATE, float(speed)
-        found += [Phone(p.name, offset + p.start / factor, offset + p.end / factor)
-                  for p in _decode(part)]
+        found += [
+            Phone(p.name, offset + p.start / factor, offset + p.end / factor) for p in _decode(part)
+        ]
     return found
 
 
 def viseme_tracks(phones: list[Phone], times: np.ndarray) -> np.ndarray:
-    """Return (T, 3) float64 opening, width and closure asked for at each time (s, increasing)."""
+    """Return (T, 4) opening, width, closure and lip-on-teeth contact at increasing times (s)."""
     table = viseme_table()
-    weighted = np.zeros((len(times), 3))
+    weighted = np.zeros((len(times), 4))
     total = np.full(len(times), 1e-3)
     for phone in phones:
         viseme = table[phone.name]
@@ -127,12 +139,17 @@ def viseme_tracks(phones: list[Phone], times: np.ndarray) -> np.ndarray:
         here = times[near]
         distance = np.maximum(np.maximum(phone.start - here, here - phone.end), 0)
         pull = np.exp(-distance / _DECAY) * viseme.dominance
-        weighted[near] += pull[:, None] * np.array(viseme[:3])
+        wanted = (*viseme[:3], float(phone.name in _LABIODENTAL))
+        weighted[near] += pull[:, None] * np.array(wanted)
         total[near] += pull
     return weighted / total[:, None]
 
 
-def hear_visemes(samples: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Return (T, 3) viseme tracks averaged over decodes at several speeds."""
-    tracks = [viseme_tracks(recognise_phones(samples, speed), times) for speed in SPEEDS]
+def hear_visemes(
+    samples: np.ndarray, times: np.ndarray, checkpoint: Checkpoint = lambda: None
+) -> np.ndarray:
+    """Return (T, 4) viseme tracks averaged over decodes at several speeds."""
+    tracks = [
+        viseme_tracks(recognise_phones(samples, speed, checkpoint), times) for speed in SPEEDS
+    ]
     return np.mean(tracks, axis=0)

@@ -7,6 +7,7 @@ Formants: linear prediction by the autocorrelation method, Makhoul, Proc. IEEE 6
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d, median_filter
@@ -23,8 +24,9 @@ _NUM_MEL = 24
 _LPC_RATE, _LPC_ORDER = 10_000, 12
 _LEVEL = 0.1  # target of the 95th percentile of the frame RMS
 
-SIGNAL_NAMES = ("env", "son", "F1son", "F2son") + tuple(
-    f"band:{low}_{high}" for low, high in zip(_BAND_EDGES, _BAND_EDGES[1:], strict=False)
+SIGNAL_NAMES = (
+    *("env", "son", "F1son", "F2son"),
+    *(f"band:{low}_{high}" for low, high in pairwise(_BAND_EDGES)),
 )
 
 
@@ -62,7 +64,7 @@ def _mel_bank() -> np.ndarray:
 def _band_bank() -> np.ndarray:
     """Return (257, 9): the seven bands, the sonority band 250–4000 Hz, and everything."""
     bins = np.arange(_FFT // 2 + 1) * RATE / _FFT
-    spans = [*zip(_BAND_EDGES, _BAND_EDGES[1:], strict=False), (250, 4000), (0, RATE)]
+    spans = [*pairwise(_BAND_EDGES), (250, 4000), (0, RATE)]
     return np.stack([(bins >= low) & (bins < high) for low, high in spans], axis=1).astype(float)
 
 

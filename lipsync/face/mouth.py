@@ -20,11 +20,13 @@ EYE_CORNERS = (33, 263)  # outer corners; their distance is the unit, IOD
 INNER_LIPS = (13, 14)  # middle of the upper and the lower inner lip
 MOUTH_CORNERS = (61, 291)
 CHIN = 152
-RIGID = np.array(
-    [33, 133, 362, 263, 168, 6, 197, 195, 5, 4, 1, 19, 2, 98, 327, 129, 358, 9, 8, 151, 10, 67]
-    + [297, 109, 338, 54, 284, 127, 356, 21, 251, 162, 389, 143, 372, 117, 346, 118, 347, 122, 351]
-    + [196, 419, 3, 248, 236, 456, 198, 420, 209, 429, 49, 279, 131, 360]
-)
+# fmt: off
+RIGID = np.array([
+    33, 133, 362, 263, 168, 6, 197, 195, 5, 4, 1, 19, 2, 98, 327, 129, 358, 9, 8, 151, 10, 67,
+    297, 109, 338, 54, 284, 127, 356, 21, 251, 162, 389, 143, 372, 117, 346, 118, 347, 122, 351,
+    196, 419, 3, 248, 236, 456, 198, 420, 209, 429, 49, 279, 131, 360,
+])
+# fmt: on
 NUM_MESH_POINTS = 478
 _CHUNK = 512  # rows handled at once, so that memory does not grow with the clip
 _MAX_MEAN_ROWS = 400  # rows enough for a person's mean face
@@ -60,7 +62,7 @@ def mean_face() -> np.ndarray:
 
 
 def fit_pose(points: np.ndarray, canonical: np.ndarray | None = None) -> Pose:
-    """Fit the similarity that carries `canonical` (478, 3) onto each row of `points` (T, 478, 3)."""
+    """Fit the similarity from `canonical` (478, 3) to each row of `points` (T, 478, 3)."""
     target = (mean_face() if canonical is None else canonical)[RIGID]
     target_centre = target.mean(axis=0)
     centred_target = target - target_centre
@@ -110,7 +112,7 @@ def measure_mouth(
 
 
 def head_angles(rotation: np.ndarray) -> np.ndarray:
-    """Return (T, 3) yaw, pitch and roll in degrees of rotations (T, 3, 3); 0 = facing the camera."""
+    """Return (T, 3) yaw, pitch, roll in degrees of rotations (T, 3, 3); 0 = facing the camera."""
     yaw = np.degrees(np.arctan2(rotation[:, 0, 2], rotation[:, 2, 2]))
     pitch = np.degrees(np.arcsin(np.clip(-rotation[:, 1, 2], -1, 1)))
     roll = np.degrees(np.arctan2(rotation[:, 1, 0], rotation[:, 1, 1]))

@@ -1,0 +1,59 @@
+"""Where somebody speaks, by Silero VAD, whose wheel carries its model.
+
+https://github.com/snakers4/silero-vad
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import torch
+
+from lipsync.audio.signals import RATE
+from lipsync.types import Audio
+
+_STEP = 512  # samples, 32 ms, what the model takes at 16 kHz
+_one_at_a_time = threading.Lock()  # the model is resident and carries state from step to step
+
+
+@dataclass(frozen=True)
+class SpeechProbability:
+    """Probability of speech every 32 ms."""
+
+    times: np.ndarray  # (N,) s, the centre of each step
+    values: np.ndarray  # (N,) float32 in [0, 1]
+
+    @property
+    def has_speech(self) -> bool:
+        """Tell whether anybody speaks anywhere: three steps (about 0.1 s) over one half."""
+        return int((self.values > 0.5).sum()) >= 3
+
+
+@cache
+def _model() -> Any:
+    threads = torch.get_num_threads()
+    import silero_vad
+
+    torch.set_num_threads(threads)  # its import sets the process to one thread
+    return silero_vad.load_silero_vad()
+
+
+def speech_probability(audio: Audio) -> SpeechProbability:
+    """Return the probability of speech along a 16 kHz voice."""
+    if audio.rate != RATE:
+        raise ValueError(f"speech is sought at {RATE} Hz, not {audio.rate}")
+    count = max(1, -(-len(audio.samples) // _STEP))
+    padded = np.pad(audio.samples, (0, count * _STEP - len(audio.samples)))
+    with _one_at_a_time, torch.inference_mode():
+        model = _model()
+        model.reset_states()
+        values = [
+            float(model(torch.from_numpy(padded[i * _STEP : (i + 1) * _STEP]), RATE))
+            for i in range(count)
+        ]
+    times = (np.arange(count) + 0.5) * _STEP / RATE
+    return SpeechProbability(times, np.asarray(values, np.float32))
