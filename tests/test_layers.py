@@ -21,7 +21,7 @@ FLOORS = (
     ("nn",),
     ("engines",),
     ("composite", "score"),
-    ("pipeline",),
+    ("estimate", "pipeline"),
     ("ui", "train", "bench", "doctor"),
     ("cli",),
     ("__main__",),
