@@ -95,7 +95,7 @@ class LipSyncPipeline:
         self._engines: dict[str, Engine] = {}
         self._idle_detectors: list[Detector] = []
 
-    def sync(self, request: Request) -> Iterator[Progress]:
+    def sync(self, request: Request) -> Generator[Progress, None, None]:
         """Make `request.output`; yield progress, the last one with the result.
 
         Closing the iterator cancels within a second and leaves nothing behind. Raises
@@ -355,7 +355,7 @@ def _cut_windows(
 def _mask_of(generated: Generated, offset: int, engine: Engine) -> np.ndarray:
     if generated.masks is not None:
         return generated.masks[offset]
-    return template_mask(engine.spec.template, generated.faces.shape[1])
+    return template_mask(TEMPLATES[engine.spec.template].mask, generated.faces.shape[1])
 
 
 def _score_file(

@@ -12,6 +12,8 @@ from lipsync.media.colour import rgb_image
 from lipsync.media.frames import read_frames
 from lipsync.types import Clip
 
+_MATTERS = 0.3  # of the widest face in the frame
+
 
 def follow_faces(
     clip: Clip, numbers: range, detector: Detector, gallery: Gallery
@@ -32,7 +34,9 @@ def follow_faces(
             detector.reset()
         faces = scale_faces(detector.detect(image), size, frame.size)
         if faces:
-            width = min(float(face.box[2] - face.box[0]) for face in faces)
+            widths = [float(face.box[2] - face.box[0]) for face in faces]
+            # passers-by far behind the speaker do not make every frame larger
+            width = min(width for width in widths if width > _MATTERS * max(widths))
             narrowest = width if narrowest is None else min(narrowest, width)
         tracker.update(row, faces, is_cut)
         gallery.offer(row, frame, faces, is_cut)
