@@ -12,7 +12,7 @@ import pytest
 from lipsync.types import Progress, Result, Size, Skipped, SyncScore
 from lipsync.ui import cards
 
-SCORE = SyncScore("correlate", "A coarse judge.", 0.834, 1, Fraction(25), "The lips follow.")
+SCORE = SyncScore("correlate", "A coarse judge.", 0.834, 1, Fraction(25), "the lips follow.")
 RESULT = Result(
     output=Path("x.mp4"),
     num_frames=105,

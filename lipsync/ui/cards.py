@@ -152,7 +152,7 @@ def _score_html(score: SyncScore) -> str:
     return (
         '<div class="score"><div class="number"><span data-testid="confidence">'
         f"{score.confidence:.2f}</span><small>sync confidence</small></div>"
-        f'<div><p class="lead">{escape(score.verdict)}</p>'
+        f'<div><p class="lead">{escape(score.verdict[:1].upper() + score.verdict[1:])}</p>'
         f'<p class="facts" data-testid="offset">{_say_offset(score)}</p></div></div>'
         f'<p class="facts">Judged by <b>{escape(score.judge)}</b>. {escape(score.worth)}</p>'
     )

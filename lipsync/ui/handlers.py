@@ -175,9 +175,10 @@ def slider_updates(preset: Preset) -> dict[str, dict[str, Any]]:
     and, where it does not, why they are grey."""
     engine = engine_class(preset.engine)
     used = {f.name for f in fields(engine.Settings)}
+    label = engine.spec.label
     reasons = {
-        "steps": f"The {engine.spec.label} engine paints in one pass; steps are not used.",
-        "guidance": f"The {engine.spec.label} engine follows the voice directly; guidance is not used.",
+        "steps": f"The {label} engine paints in one pass; steps are not used.",
+        "guidance": f"The {label} engine follows the voice directly; guidance is not used.",
     }
     helps = {
         "steps": "More steps look finer and take longer.",

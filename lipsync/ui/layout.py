@@ -171,7 +171,7 @@ def _lay_out_inputs(presets: list[Preset], problems: list[Problem], studio: Stud
             fit = gr.Dropdown(
                 [(f"{name}: {_FIT_WORDS[name]}", name) for name in FITS],
                 value=first.fit,
-                label="When the voice is longer than the clip",
+                label="If the voice is longer",
                 elem_id="fit",
             )
             seed = gr.Number(0, label="Seed", precision=0, minimum=0, elem_id="seed")
