@@ -26,7 +26,7 @@ from lipsync.types import Face, Size
 MESH_POINTS = 478
 EYE_CORNERS = (33, 263)  # outer corners, the person's right and left
 WORKING_LONG_SIDE = 1280  # px
-WORKING_FACE_WIDTH = 160  # px; below this the mesh gets visibly noisier
+WORKING_FACE_WIDTH = 100  # px; below this the mesh gets visibly noisier
 ROI_SCALE = 1.5  # the mesh network was trained on the face's box enlarged by this
 MIN_SCORE = 0.5
 SEARCH_EVERY = 12  # frames between two looks at the whole picture while a face is being followed
@@ -86,7 +86,7 @@ def working_size(size: Size, face_width: float | None = None) -> Size:
 
     `face_width` is the width in frame px of the smallest face seen so far that matters (None: not
     known yet). The frame is shrunk to a half, a quarter … (area averaging by other ratios costs
-    forty times as much) until its long side is at most 1280 px or that face would be under 160 px
+    forty times as much) until its long side is at most 1280 px or that face would be under 100 px
     wide. Pass the smallest width so far, not the last one: the size then settles.
     """
     shrink = 1
