@@ -83,6 +83,8 @@ def _decode(samples: np.ndarray) -> list[Phone]:
     pcm = (np.clip(samples * (0.6 / peak), -1, 1) * 32767).astype(np.int16)
     with _one_at_a_time:
         decoder = _decoder()
+        # its noise and cepstral estimates outlive an utterance; another job's voice must not count
+        decoder.reinit_feat()
         decoder.start_utt()
         decoder.process_raw(pcm.tobytes(), full_utt=True)
         decoder.end_utt()

@@ -73,12 +73,13 @@ def output_errors(output: Path) -> Iterator[None]:
     except (OSError, av.error.FFmpegError) as error:
         folder = output.absolute().parent
         if error.errno in _NO_SPACE:
-            text = f"There is no room left to write {output.name} in {folder}; free some space."
+            # the name may be a partial file's, which nobody knows
+            text = f"There is no room left for the result in {folder}; free some space."
         elif error.errno in _NOT_ALLOWED:
             text = f"Nothing may be written to {folder}; choose another folder."
         elif error.errno in (errno.ENOENT, errno.ENOTDIR):
             text = f"The folder {folder} is gone or never was; create it or choose another."
         else:
             reason = error.strerror or str(error)
-            text = f"{output.name} could not be written ({reason}); try another name or folder."
+            text = f"The result could not be written to {folder} ({reason}); try another folder."
         raise OutputError(text) from error
