@@ -156,7 +156,8 @@ def silent_voice(desk: Desk) -> list[str]:
 
 
 def no_face(desk: Desk) -> list[str]:
-    return desk.line(video=tiny_video(desk.folder / "pattern.mp4"))
+    bars = ("-f", "lavfi", "-i", "smptebars=s=320x240:d=0.4")
+    return desk.line(video=run_ffmpeg(*bars, desk.folder / "bars.mp4"))
 
 
 def small_face(desk: Desk) -> list[str]:
@@ -207,13 +208,17 @@ def huge_photo(desk: Desk) -> list[str]:
 
 
 def huge_clip(desk: Desk) -> list[str]:
-    size = ("-f", "lavfi", "-i", "color=s=8400x32:d=0.2", "-c:v", "mpeg4")
+    size = ("-f", "lavfi", "-i", "color=s=8400x32:d=0.2", "-c:v", "libx264")
     return desk.line(video=run_ffmpeg(*size, desk.folder / "wide.mp4"))
 
 
 def endless_voice(desk: Desk) -> list[str]:
     hours = ("-f", "lavfi", "-i", "anullsrc=r=8000:cl=mono", "-t", 3700, "-c:a", "flac")
     return desk.line(audio=run_ffmpeg(*hours, desk.folder / "long.flac"))
+
+
+def voice_over_the_limit(desk: Desk) -> list[str]:
+    return desk.line("--max-minutes", "0.01")
 
 
 def setting_not_a_number(desk: Desk) -> list[str]:
@@ -241,7 +246,8 @@ def output_is_the_clip(desk: Desk) -> list[str]:
 
 
 def output_is_the_voice(desk: Desk) -> list[str]:
-    return [*desk.line(), "-o", str(desk.voice)]
+    voice = run_ffmpeg("-i", desk.voice, "-vn", desk.folder / "voice.mp4")
+    return [*desk.line(audio=voice), "-o", str(voice)]
 
 
 def output_links_to_the_clip(desk: Desk) -> list[str]:
@@ -252,6 +258,10 @@ def output_links_to_the_clip(desk: Desk) -> list[str]:
 def output_shares_the_clip(desk: Desk) -> list[str]:
     (desk.folder / "same.mp4").hardlink_to(desk.clip)
     return [*desk.line(), "-o", str(desk.folder / "same.mp4")]
+
+
+def output_of_another_kind(desk: Desk) -> list[str]:
+    return [*desk.line(), "-o", str(desk.folder / "out.avi")]
 
 
 def output_folder_missing(desk: Desk) -> list[str]:
@@ -279,7 +289,7 @@ CASES: list[tuple[Callable[[Desk], list[str]], str]] = [
     (playlist_as_clip, r"list\.mp4 holds text, .*choose"),
     (picture_as_voice, r"astronaut\.png is a picture and has no sound; give"),
     (short_voice_file, r"blip\.wav .*0\.15 s of sound; .*at least 0\.2 s"),
-    (silent_voice, r"q\.wav .*silent"),
+    (silent_voice, r"voice is silent .*choose"),
     (no_face, r"No face was found .*choose"),
     (small_face, r"face is only \d+ px wide .*at least \d+ px .*choose"),
     (many_faces_asked, r"Face number 3 .*choose"),
@@ -293,18 +303,20 @@ CASES: list[tuple[Callable[[Desk], list[str]], str]] = [
     (huge_photo, r"w\.png measures 8400 × 32 px; .*8K.*smaller"),
     (huge_clip, r"wide\.mp4 measures 8400 × 32 px; .*8K.*smaller"),
     (endless_voice, r"long\.flac lasts 61\.7 minutes; the limit is 60 minutes: cut"),
+    (voice_over_the_limit, r"clip\.mp4 lasts .* minutes; the limit is 0\.01 minutes: cut"),
     (setting_not_a_number, rf"{SETTING} is nan; give a number"),
     (setting_out_of_bounds, rf"{SETTING} is 1e99; give a number"),
     (setting_unknown, r"no setting 'magic'; it has"),
     (preset_unknown, r"no preset called 'no-such'; choose one of: draft"),
     (trim_past_the_end, r"trim start of 99 s .*give an earlier"),
-    (output_is_the_clip, r"clip\.mp4.*choose another"),
-    (output_is_the_voice, r"voice\.wav.*choose another"),
-    (output_links_to_the_clip, r"link\.mp4.*choose another"),
-    (output_shares_the_clip, r"same\.mp4.*choose another"),
-    (output_folder_missing, r"nowhere.*"),
-    (output_is_a_folder, r"results.* is a folder"),
-    (output_not_writable, r"/proc"),
+    (output_is_the_clip, r"clip\.mp4 is one of the inputs .*another name"),
+    (output_is_the_voice, r"voice\.mp4 is one of the inputs .*another name"),
+    (output_links_to_the_clip, r"link\.mp4 is one of the inputs .*another name"),
+    (output_shares_the_clip, r"same\.mp4 is one of the inputs .*another name"),
+    (output_of_another_kind, r"out\.avi does not end in \.mp4; give"),
+    (output_folder_missing, r"There is no folder .*nowhere; create"),
+    (output_is_a_folder, r"results is a folder; give"),
+    (output_not_writable, r"/proc.*(choose|try) another"),
 ]
 
 
@@ -345,7 +357,9 @@ def test_a_file_that_may_not_grow_is_an_output_error(desk: Desk) -> None:
 
     done = run_command(desk.line(), preexec_fn=limit)
     assert done.returncode == 2, done.stderr
-    assert re.search(r"out\.mp4.*(full|space|large|grow)", done.stderr.splitlines()[-1])
+    assert re.search(
+        r"no room left for the result in .*desk; free some space", done.stderr.splitlines()[-1]
+    )
     assert sorted(path.name for path in desk.folder.iterdir()) == ["clip.mp4", "voice.wav"]
 
 
@@ -371,7 +385,9 @@ def test_a_full_disk_is_one_sentence(desk: Desk) -> None:
     words = [*MOUNT, script, str(full), str(ROOT), sys.executable, "-m", "lipsync", *line]
     done = subprocess.run(words, capture_output=True, text=True, check=False)
     assert done.returncode == 2, done.stderr
-    assert re.search(r"(full|space).*(free|choose|make)", done.stderr.splitlines()[-1])
+    assert re.search(
+        r"no room left for the result in .*full; free some space", done.stderr.splitlines()[-1]
+    )
     assert done.stdout == ""  # `ls` found nothing on the little disk
 
 

@@ -121,11 +121,12 @@ def test_two_jobs_at_once_give_the_same_files(
 ) -> None:
     """Also: one pipeline serves both, and the two jobs ask for different things."""
     photo = run_ffmpeg("-i", example_photo(), "-vf", "crop=400:400:30:0", tmp_path / "photo.png")
+    other = run_ffmpeg("-ss", 1.5, "-i", example_voice(), "-t", 1.2, tmp_path / "other.wav")
 
     def requests(name: str) -> list[Request]:
         return [
             Request(face_clip, short_voice, tmp_path / f"{name}-clip.mp4"),
-            Request(photo, short_voice, tmp_path / f"{name}-photo.mp4", score=False, seed=3),
+            Request(photo, other, tmp_path / f"{name}-photo.mp4", score=False, seed=3),
         ]
 
     with closing(LipSyncPipeline()) as pipeline:
@@ -149,8 +150,12 @@ def test_closing_the_iterator_cancels_at_once_and_leaves_nothing(
 ) -> None:
     folder = tmp_path / "results"
     folder.mkdir()
+    # faces in a photo are found at once, so that the voice is what such a job waits for
+    video, audio = (
+        (example_photo(), example_voice()) if stage == "voice" else (face_clip, short_voice)
+    )
     with closing(LipSyncPipeline()) as pipeline:
-        job = pipeline.sync(Request(face_clip, short_voice, folder / "out.mp4"))
+        job = pipeline.sync(Request(video, audio, folder / "out.mp4"))
         enough, seen = _after(stage, steps), list[str]()
         for progress in job:
             seen.append(progress.stage)

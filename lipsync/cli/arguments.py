@@ -97,6 +97,7 @@ def _add_sync(commands: argparse._SubParsersAction) -> None:
     sync.add_argument(
         "--no-score", dest="score", action="store_false", help="do not judge the result"
     )
+    _add_limit(sync)
     _add_json(sync)
 
 
@@ -108,6 +109,7 @@ def _add_score(commands: argparse._SubParsersAction) -> None:
     score.add_argument(
         "--audio", type=Path, metavar="AUDIO", help="judge against this voice, not VIDEO's own"
     )
+    _add_limit(score)
     _add_json(score)
 
 
@@ -123,6 +125,16 @@ def _add_forwarded(
 def _add_json(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--json", dest="as_json", action="store_true", help="print one JSON object on stdout"
+    )
+
+
+def _add_limit(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--max-minutes",
+        type=_minutes,
+        default=60.0,
+        metavar="M",
+        help="refuse files that last longer; default: 60",
     )
 
 
@@ -147,6 +159,13 @@ def _seconds(text: str) -> float:
     if not math.isfinite(number) or number < 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a time in seconds, such as 1.5")
     return number
+
+
+def _minutes(text: str) -> float:
+    minutes = _seconds(text)
+    if not minutes:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a length in minutes, such as 90")
+    return minutes
 
 
 def _rate(text: str) -> Fraction:

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lipsync.cli.arguments import build_parser
 from lipsync.cli.progress import ProgressLine
@@ -26,6 +26,9 @@ from lipsync.cli.report import (
 from lipsync.errors import InputError, LipsyncError
 from lipsync.presets import PRESETS_FOLDER, Preset, Problem, load_presets
 from lipsync.types import FaceChoice, Request, Result
+
+if TYPE_CHECKING:
+    from lipsync.pipeline import LipSyncPipeline
 
 EXIT_DONE = 0
 EXIT_MENDABLE = 2
@@ -67,7 +70,7 @@ def _sync(arguments: argparse.Namespace) -> int:
         quality=arguments.quality or preset.quality,
         score=arguments.score,
     )
-    return _run_job(request, preset, arguments.as_json)
+    return _run_job(request, preset, arguments.as_json, arguments.max_minutes)
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -87,8 +90,10 @@ def _demo(arguments: argparse.Namespace) -> int:
     return _run_job(request, preset, arguments.as_json)
 
 
-def _run_job(request: Request, preset: Preset, as_json: bool) -> int:
-    result = run_request(request)
+def _run_job(
+    request: Request, preset: Preset, as_json: bool, max_minutes: float | None = None
+) -> int:
+    result = run_request(request, max_minutes)
     if as_json:
         _print_json(result_as_json(result, request, preset.name))
     else:
@@ -96,14 +101,16 @@ def _run_job(request: Request, preset: Preset, as_json: bool) -> int:
     return EXIT_DONE
 
 
-def run_request(request: Request) -> Result:
-    """Run one job to its end with progress on stderr; an interruption closes the job first."""
-    from lipsync.pipeline import LipSyncPipeline
+def run_request(request: Request, max_minutes: float | None = None) -> Result:
+    """Run one job to its end with progress on stderr; an interruption closes the job first.
 
+    Raises LipsyncError as the pipeline does; `max_minutes` limits clip and voice, None = the
+    pipeline's own limit.
+    """
     line = ProgressLine(sys.stderr)
     result = None
     with (
-        closing(LipSyncPipeline()) as pipeline,
+        closing(_open_pipeline(max_minutes)) as pipeline,
         closing(pipeline.sync(request)) as steps,
         closing(line),
     ):
@@ -114,10 +121,17 @@ def run_request(request: Request) -> Result:
     return result
 
 
-def _score(arguments: argparse.Namespace) -> int:
+def _open_pipeline(max_minutes: float | None) -> LipSyncPipeline:
+    from lipsync.media.probe import Limits
     from lipsync.pipeline import LipSyncPipeline
 
-    with closing(LipSyncPipeline()) as pipeline:
+    if max_minutes is None:
+        return LipSyncPipeline()
+    return LipSyncPipeline(Limits(max_seconds=60 * max_minutes))
+
+
+def _score(arguments: argparse.Namespace) -> int:
+    with closing(_open_pipeline(arguments.max_minutes)) as pipeline:
         score = pipeline.score(arguments.video, arguments.audio)
     if arguments.as_json:
         heard = arguments.audio or arguments.video
