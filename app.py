@@ -20,7 +20,7 @@ def parse_arguments(words: list[str] | None = None) -> argparse.Namespace:
 def main(words: list[str] | None = None) -> None:
     """Build the screen and serve it until interrupted."""
     arguments = parse_arguments(words)
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
     # read when gradio is imported: no call home of any kind
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 

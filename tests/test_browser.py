@@ -15,7 +15,7 @@ from lipsync.example import example_voice
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 pytestmark = [
     pytest.mark.browser,
@@ -44,8 +44,9 @@ def page(app: ServedApp, browser: Browser) -> Iterator[Page]:
         yield page
 
 
-def open_page(app: ServedApp, browser: Browser, size: tuple[int, int]) -> Page:
-    page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+def open_page(app: ServedApp, browser: Browser | BrowserContext, size: tuple[int, int]) -> Page:
+    page = browser.new_page()
+    page.set_viewport_size({"width": size[0], "height": size[1]})
     page.goto(app.url)
     # the example is in place when the page is ready
     expect(page.locator("#clip-preview img")).to_be_visible(timeout=30_000)
@@ -162,6 +163,18 @@ def test_bad_file_shows_its_sentence(app: ServedApp, page: Page, tmp_path: Path)
     assert "Traceback" not in page.content()
     expect(page.locator("#generate")).to_be_enabled()
     await_empty(app, 1)
+
+
+def test_recorded_voice_becomes_the_voice(app: ServedApp, browser: Browser) -> None:
+    with (
+        browser.new_context(permissions=["microphone"]) as context,
+        open_page(app, context, DESK) as page,
+    ):
+        page.locator("#microphone").get_by_role("button", name="Record").click()
+        page.wait_for_timeout(1000)
+        page.locator("#microphone").get_by_role("button", name="Stop").click()
+        expect(page.locator("#voice")).to_contain_text(".wav", timeout=20_000)
+        expect(page.locator("#voice-preview")).to_contain_text("kHz")
 
 
 def test_missing_voice_is_asked_for(page: Page) -> None:
