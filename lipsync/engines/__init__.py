@@ -22,7 +22,7 @@ ENGINES: dict[str, str] = {
 }
 
 
-def engine_class(name: str) -> type:
+def engine_class(name: str) -> type[Any]:
     """Return the class of the engine called `name` (it has `spec` and `Settings`), not loaded.
 
     Raises InputError for a name that is not registered.
@@ -31,7 +31,7 @@ def engine_class(name: str) -> type:
         known = ", ".join(ENGINES)
         raise InputError(f"There is no engine called {name!r}; choose one of: {known}.")
     module, attribute = ENGINES[name].split(":")
-    found: type = getattr(importlib.import_module(module), attribute)
+    found: type[Any] = getattr(importlib.import_module(module), attribute)
     return found
 
 

@@ -8,6 +8,7 @@ numbers (`fitted=False`) phones and formants do the whole work.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -143,7 +144,7 @@ def hear_articulation(
     """
     heard_voice = voice_channels(audio.samples, checkpoint)
     channels = heard_voice.channels
-    steps = int(np.ceil(num_frames / fps * ARTICULATION_RATE)) + 2
+    steps = math.ceil(num_frames / fps * ARTICULATION_RATE) + 2
     times = np.arange(steps) / ARTICULATION_RATE
     plain = _phones_only(channels, times)
     opening, width = plain[:, 0], plain[:, 1]

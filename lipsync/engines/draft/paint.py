@@ -141,8 +141,8 @@ class MouthPlace:
         upper = (target[_INNER_UPPER] - middle) @ turn / unit
         lower = (target[_INNER_LOWER] - middle) @ turn / unit
         here = (box.points - middle) @ turn / unit
-        above = np.interp(here[:, 0], *np.maximum.accumulate(upper, axis=0)[:, :1].T, upper[:, 1])
-        beneath = np.interp(here[:, 0], *np.maximum.accumulate(lower, axis=0)[:, :1].T, lower[:, 1])
+        above = np.interp(here[:, 0], np.maximum.accumulate(upper[:, 0]), upper[:, 1])
+        beneath = np.interp(here[:, 0], np.maximum.accumulate(lower[:, 0]), lower[:, 1])
         across, along, above, beneath = cv2.split(box.fill(np.column_stack([here, above, beneath])))
         self.across = across
         self.below = along - above  # under the upper lip's rim
@@ -161,12 +161,13 @@ class MouthPlace:
     def borrow(self, picture: MouthPicture, light: Light) -> np.ndarray:
         """Return the picture's mouth moved to this place, (height, width, 3) float32 RGB."""
         points = _tucked(picture.points, 1 - self.opening / _SEAL)
-        shown = fill_polygon(picture.image.shape[:2], points[_INNER])
+        height, width = picture.image.shape[:2]
+        shown = fill_polygon((height, width), points[_INNER])
         halves = []
         for followers in (_FOLLOWS_UPPER, _FOLLOWS_LOWER):
             field = solve_field(self._target[followers], points[followers], self._unit)
             where = absolute_map(self._box, field(self._box.points))
-            interior = cv2.remap(shown, where, None, cv2.INTER_LINEAR)
+            interior = sample(shown, where, outside=cv2.BORDER_CONSTANT)
             halves.append((sample(picture.image, where).astype(np.float32), interior))
         share = self.is_lower[..., None]
         lips = halves[0][0] + share * (halves[1][0] - halves[0][0])

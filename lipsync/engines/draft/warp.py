@@ -99,16 +99,19 @@ def absolute_map(grid: Grid, displacement: np.ndarray) -> np.ndarray:
     return grid.fill(grid.points + displacement)
 
 
-def sample(image: np.ndarray, where: np.ndarray) -> np.ndarray:
-    """Read an image (h, w, 3) uint8 at coordinates (H, W, 2) float32 px, edge replicated."""
-    return cv2.remap(image, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+def sample(image: np.ndarray, where: np.ndarray, outside: int = cv2.BORDER_REPLICATE) -> np.ndarray:
+    """Read an image (h, w[, 3]) at coordinates (H, W, 2) float32 px; `outside` is cv2's border."""
+    # the stubs do not know that one map of both coordinates needs no second
+    return cv2.remap(  # type: ignore[call-overload]
+        image, where, None, cv2.INTER_LINEAR, borderMode=outside
+    )
 
 
 def fill_polygon(size: tuple[int, int], points: np.ndarray) -> np.ndarray:
     """Return (h, w) float32: 1 inside the closed polygon (N, 2) px, with an anti-aliased edge."""
     canvas = np.zeros(size, np.uint8)
     fixed = np.rint(points * 16).astype(np.int32)
-    cv2.fillPoly(canvas, [fixed], 255, lineType=cv2.LINE_AA, shift=4)
+    cv2.fillPoly(canvas, [fixed], (255.0,), lineType=cv2.LINE_AA, shift=4)
     return canvas.astype(np.float32) / 255
 
 
