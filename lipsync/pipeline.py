@@ -115,7 +115,8 @@ class LipSyncPipeline:
             features, notes = yield from _await_voice(hearing, clock, total)
             track, turned = leave_out_profiles(track)
             skipped = tuple(describe_skipped(track, turned, job.rows, job.clip.fps))
-            score, reason = None, "scoring was switched off"
+            score: SyncScore | None = None
+            reason: str | None = "scoring was switched off"
             with partial_file(request.output) as partial:
                 yield from _generate(job, partial, engine, track, features, gallery, clock)
                 if request.score:
@@ -366,6 +367,8 @@ def _score_file(
     clip = probe_clip(written)
     heard = read_audio(written, ANALYSIS_RATE)
     shown = np.flatnonzero(track.present[job.rows])
+    if not len(shown):
+        return None, "No frame of the result shows the face, so there is no mouth to judge."
     box = track.boxes[job.rows[shown[0]]]
     centre = (float(box[0] + box[2]) / 2, float(box[1] + box[3]) / 2)
     face = FaceChoice(click=centre, click_seconds=float(shown[0] / clip.fps))
