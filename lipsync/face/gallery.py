@@ -25,15 +25,22 @@ _SPREAD = np.array([0.03, 0.03, 6.0, 6.0])  # one unit: IOD, IOD, degrees, degre
 _FIRST_DISTANCE = 0.4  # units
 _GROWTH = 1.25
 _LIP_MIDDLE = (13, 14)
+_SAME_FACE = 0.5  # overlap of a kept picture's box with the track's in the same frame
+
+
+@dataclass(frozen=True)
+class _Kept:
+    reference: Reference
+    traits: np.ndarray  # (4,) units
+    box: np.ndarray  # (4,) px, of the face in its frame
 
 
 @dataclass
 class _Pocket:
-    box: np.ndarray
+    box: np.ndarray  # where the face was last
     limit: int
     distance: float = _FIRST_DISTANCE
-    traits: list[np.ndarray] = field(default_factory=list)
-    kept: list[Reference] = field(default_factory=list)
+    kept: list[_Kept] = field(default_factory=list)
 
 
 class Gallery:
@@ -55,13 +62,11 @@ class Gallery:
             pocket = self._pocket_of(face.box)
             pose = fit_pose(face.landmarks[None])
             measured = measure_canonical(pose.to_canonical(face.landmarks[None]))[0, :2]
-            trait = np.concatenate([measured, head_angles(pose.rotation)[0, :2]]) / _SPREAD
-            if pocket.traits:
-                nearest = np.linalg.norm(np.array(pocket.traits) - trait, axis=1).min()
-                if nearest < pocket.distance:
-                    continue
-            pocket.traits.append(trait)
-            pocket.kept.append(_picture(row, frame, face.landmarks, float(pose.scale[0])))
+            traits = np.concatenate([measured, head_angles(pose.rotation)[0, :2]]) / _SPREAD
+            if not _is_new(traits, pocket.kept, pocket.distance):
+                continue
+            picture = _picture(row, frame, face.landmarks, float(pose.scale[0]))
+            pocket.kept.append(_Kept(picture, traits, face.box))
             if len(pocket.kept) > pocket.limit:
                 _thin(pocket)
             self._bound_memory()
@@ -69,12 +74,12 @@ class Gallery:
     def references(self, track: FaceTrack, rows: slice) -> list[Reference]:
         """Return what was kept of the tracked face within `rows`, in order of time."""
         found = [
-            reference
+            kept.reference
             for pocket in (*self._past, *self._current)
-            for reference in pocket.kept
-            if rows.start <= reference.row < rows.stop
-            and track.present[reference.row]
-            and overlap(pocket.box, track.boxes[reference.row]) > 0
+            for kept in pocket.kept
+            if rows.start <= kept.reference.row < rows.stop
+            and track.present[kept.reference.row]
+            and overlap(kept.box, track.boxes[kept.reference.row]) > _SAME_FACE
         ]
         return sorted(found, key=lambda reference: reference.row)
 
@@ -88,25 +93,31 @@ class Gallery:
 
     def _bound_memory(self) -> None:
         pockets = [*self._past, *self._current]
-        while sum(r.image.nbytes for p in pockets for r in p.kept) > _MAX_BYTES:
+        while sum(k.reference.image.nbytes for p in pockets for k in p.kept) > _MAX_BYTES:
             fullest = max(pockets, key=lambda p: len(p.kept))
-            if len(fullest.kept) < 2:
-                break
-            fullest.limit = len(fullest.kept) - 1
-            _thin(fullest)
+            if len(fullest.kept) > 1:
+                fullest.limit = len(fullest.kept) - 1
+                _thin(fullest)
+            else:  # as many shots as pictures: one alone says little more than the frame itself
+                fullest.kept.clear()
+
+
+def _is_new(traits: np.ndarray, kept: list[_Kept], distance: float) -> bool:
+    if not kept:
+        return True
+    known = np.array([other.traits for other in kept])
+    return bool(np.linalg.norm(known - traits, axis=1).min() >= distance)
 
 
 def _thin(pocket: _Pocket) -> None:
     """Raise the distance asked for until at least one kept picture is too near another."""
     while len(pocket.kept) > pocket.limit:
         pocket.distance *= _GROWTH
-        keep: list[int] = []
-        for index, trait in enumerate(pocket.traits):
-            others = [np.linalg.norm(trait - pocket.traits[k]) for k in keep]
-            if not others or min(others) >= pocket.distance:
-                keep.append(index)
-        pocket.traits = [pocket.traits[k] for k in keep]
-        pocket.kept = [pocket.kept[k] for k in keep]
+        spread: list[_Kept] = []
+        for one in pocket.kept:
+            if _is_new(one.traits, spread, pocket.distance):
+                spread.append(one)
+        pocket.kept = spread
 
 
 def _picture(row: int, frame: Frame, landmarks: np.ndarray, scale: float) -> Reference:
@@ -121,7 +132,7 @@ def _picture(row: int, frame: Frame, landmarks: np.ndarray, scale: float) -> Ref
         bottom=min(height, -(-int(centre[1] + reach) // 2) * 2),
     )
     image = rgb_image(frame, rect=rect)
-    points = landmarks - np.array([rect.left, rect.top, 0], np.float32)
+    points: np.ndarray = landmarks - np.array([rect.left, rect.top, 0], np.float32)
     shrink = min(1.0, _MAX_SIDE / max(image.shape[:2]))
     if shrink < 1:
         size = (round(image.shape[1] * shrink), round(image.shape[0] * shrink))
