@@ -45,14 +45,17 @@ def leave_out_profiles(track: FaceTrack) -> tuple[FaceTrack, np.ndarray]:
 def split_output(track: FaceTrack, rows: np.ndarray, fps: Fraction) -> list[Stretch]:
     """Return the stretches of output frames, showing `rows` (T,), in which the face is there.
 
-    A stretch ends where the face is lost, at a cut, and where the timeline jumps (a loop's seam).
+    A stretch ends where the face is lost, at a cut, and where the timeline jumps (a loop's seam);
+    a clip squeezed into a short voice takes even strides, which are no jumps.
     """
     owner = np.full(len(track.present), -1)
     segments = track.segments()
     for number, segment in enumerate(segments):
         owner[segment] = number
     shown = owner[rows]
-    jump = np.abs(np.diff(rows)) > max(2.0, float(fps) * _JUMP_SECONDS)
+    strides = np.abs(np.diff(rows))
+    usual = float(np.median(strides)) if len(strides) else 1.0
+    jump = strides > max(2.0, float(fps) * _JUMP_SECONDS, 2 * usual)
     borders = np.flatnonzero((np.diff(shown) != 0) | jump) + 1
     edges = [0, *borders.tolist(), len(rows)]
     return [
