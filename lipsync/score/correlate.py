@@ -117,11 +117,12 @@ def score_track(track: FaceTrack, fps: Fraction, audio: Audio) -> SyncScore:
     loudest = 20 * np.log10(np.abs(audio.samples).max(initial=0.0) + 1e-9)
     if loudest < _SILENT_DB:
         raise InputError("The sound is silent, so there is nothing to compare the mouth with.")
-    seen, valid = see_mouth(track, fps)
-    if valid.sum() < _MIN_FRAMES:
+    seconds = float(track.present.sum() / fps)
+    if seconds < _MIN_FRAMES / RATE:
         raise InputError(
-            f"The face is visible for only {valid.sum() / RATE:.1f} s; a score needs 1 s or more."
+            f"The face is visible for only {seconds:.1f} s; a score needs 1 s or more."
         )
+    seen, valid = see_mouth(track, fps)
     if seen[valid, 0].std() < _STILL:
         raise InputError("The mouth does not move, so there is no sync to measure.")
     model = load_judge()
