@@ -23,6 +23,7 @@ from lipsync.errors import InputError
 from lipsync.media.container import (
     VOICE_KINDS,
     check_decodable,
+    check_file,
     open_media,
     sound_stream,
     time_zero,
@@ -31,6 +32,7 @@ from lipsync.types import Audio
 
 MIN_VOICE_SECONDS = 0.2
 SILENCE = 10.0 ** (-60.0 / 20.0)  # peak of full scale under which nothing can be heard
+_WAVE_SIZE_UNKNOWN = 0x7FF00000  # programs that write to a pipe state some size from here up
 _GAP_SECONDS = 0.05  # a longer hole in the time stamps is filled with silence
 # How loud each channel is in the mono copy; a voice usually sits in the middle.
 _MONO_WEIGHTS = {"FC": 1.0, "FL": 0.5, "FR": 0.5, "LFE": 0.0, "LFE2": 0.0}
@@ -59,6 +61,7 @@ def inspect_sound(path: Path) -> Sound:
 
     Raises `InputError` if there is no sound or none of it decodes.
     """
+    _check_wave_complete(path)
     with open_media(path, VOICE_KINDS) as container:
         stream = sound_stream(container)
         if stream is None:
@@ -67,12 +70,15 @@ def inspect_sound(path: Path) -> Sound:
             )
         check_decodable(stream, path)
         zero = time_zero(container)
-        declared = stream.duration if _states_duration(container) else None
+        # Other kinds of file leave a guess here rather than state how long they are.
+        states_duration = "mov" in container.format.name.split(",")
+        declared = stream.duration if states_duration else None
         declared_end = None
         if declared is not None and stream.time_base is not None:
             declared_end = (stream.start_time or 0) * stream.time_base + declared * stream.time_base
         end = _last_second(container, stream)
-        codec, rate = stream.codec_context.name, stream.codec_context.sample_rate
+        codec = stream.codec_context.codec.canonical_name
+        rate = stream.codec_context.sample_rate
         layout = stream.codec_context.layout
         start = Fraction(stream.start_time or 0) * Fraction(stream.time_base or 0)
     if declared_end is not None and end < declared_end - max(Fraction(1, 2), declared_end / 20):
@@ -87,9 +93,19 @@ def inspect_sound(path: Path) -> Sound:
     return Sound(start - zero, end - zero, rate, layout.nb_channels, layout.name, codec)
 
 
-def _states_duration(container: InputContainer) -> bool:
-    """Return whether this kind of file states how long it is, rather than leaving a guess."""
-    return bool({"mov", "wav"} & set(container.format.name.split(",")))
+def _check_wave_complete(path: Path) -> None:
+    """Raise `InputError` if a WAV file is shorter than its first line says."""
+    check_file(path)
+    with path.open("rb") as file:
+        head = file.read(12)
+    if head[:4] != b"RIFF" or head[8:] != b"WAVE":
+        return
+    stated, found = int.from_bytes(head[4:8], "little") + 8, path.stat().st_size
+    if stated < _WAVE_SIZE_UNKNOWN and found < 0.95 * stated:
+        raise InputError(
+            f"{path.name} breaks off: {found / 1e6:.2f} MB of {stated / 1e6:.2f} MB are there; "
+            "copy or download it again."
+        )
 
 
 def _last_second(container: InputContainer, stream: AudioStream) -> Fraction:

@@ -196,7 +196,7 @@ def _describe(
     assert stream.time_base is not None
     formats = container.format.name.split(",")
     context = stream.codec_context
-    codec = context.name
+    codec = context.codec.canonical_name
     missing = any(value is None for value in packets.pts)
     # AVI stores no time stamps; those of H.264 and HEVC come out in the order of decoding.
     counted = missing or ("avi" in formats and codec in ("h264", "hevc"))

@@ -8,31 +8,38 @@ picture counts.
 from __future__ import annotations
 
 import io
+import struct
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from lipsync.errors import InputError
+from lipsync.media.container import MAX_PIXELS
 from lipsync.types import Size
 
 _FORMATS = ("PNG", "JPEG", "WEBP")
 
 
 def still_size(path: Path) -> Size:
-    """Return the upright size in px, as found, without decoding the picture.
+    """Return the upright size in px, as found; huge pictures are not looked at any further.
 
-    Raises `InputError` if the file is no PNG, JPEG or WebP.
+    Raises `InputError` if the file is no PNG, JPEG or WebP, or damaged.
     """
-    with _open(path) as image:
+    with _opened(path) as image:
         width, height = image.size
+        if width * height > MAX_PIXELS:
+            return Size(height, width)
         sideways = image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
     return Size(width, height) if sideways else Size(height, width)
 
 
 def still_format(path: Path) -> str:
     """Return the picture format's name in lower case: png, jpeg or webp."""
-    with _open(path) as image:
+    with _opened(path) as image:
         return (image.format or "").lower().replace("mpo", "jpeg")
 
 
@@ -41,21 +48,21 @@ def read_still(path: Path) -> np.ndarray:
 
     Raises `InputError` if the data is damaged or cut off.
     """
-    with _open(path) as image:
-        try:
-            image.load()
-            upright = ImageOps.exif_transpose(image)
-            rgb = _over_white(_to_srgb(upright))
-        except (OSError, SyntaxError, ValueError) as error:
-            raise InputError(
-                f"{path.name} is a damaged or cut-off picture ({error}); save or download it again."
-            ) from error
-    return np.asarray(rgb)
+    with _opened(path) as image:
+        image.load()
+        return np.asarray(_over_white(_to_srgb(ImageOps.exif_transpose(image))))
 
 
-def _open(path: Path) -> Image.Image:
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    """Open a picture; complaints while it is read become an `InputError`."""
     try:
-        return Image.open(path, formats=_FORMATS)
+        with warnings.catch_warnings():
+            # Pillow warns of large pictures; the limits of the caller decide about them.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(path, formats=_FORMATS)
+        with image:
+            yield image
     except UnidentifiedImageError as error:
         raise InputError(
             f"{path.name} is no PNG, JPEG or WebP picture; save it as one of these first."
@@ -64,9 +71,9 @@ def _open(path: Path) -> Image.Image:
         raise InputError(
             f"{path.name} is far larger than 8K; make it smaller than 7680 × 4320 px first."
         ) from error
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, struct.error) as error:
         raise InputError(
-            f"{path.name} is a damaged picture ({error}); save or download it again."
+            f"{path.name} is a damaged or cut-off picture ({error}); save or download it again."
         ) from error
 
 

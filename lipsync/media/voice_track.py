@@ -21,7 +21,7 @@ from lipsync.media.container import VOICE_KINDS, open_media, sound_stream, time_
 from lipsync.media.sound import inspect_sound, read_sound
 
 BIT_RATE = 192_000
-_COPIED = ("aac", "mp3", "mp3float", "ac3", "eac3", "alac")
+_COPIED = ("aac", "mp3", "ac3", "eac3", "alac")
 _MP3_SLOWEST = 16_000  # Hz; MP4 has no place for slower MP3
 # The rates AAC knows, Hz, and a layout it can code for each number of channels.
 _AAC_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 64000, 88200, 96000)
@@ -31,7 +31,7 @@ _LEAD_SECONDS = Fraction(1, 10)  # coded sound kept before time 0, for decoders 
 
 def may_copy(codec: str, rate: int) -> bool:
     """Return whether an MP4 can hold sound of this codec and rate (Hz) as it is."""
-    return codec in _COPIED and not (codec.startswith("mp3") and rate < _MP3_SLOWEST)
+    return codec in _COPIED and not (codec == "mp3" and rate < _MP3_SLOWEST)
 
 
 def add_voice(container: OutputContainer, path: Path) -> CopiedVoice | CodedVoice:
