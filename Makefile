@@ -67,7 +67,7 @@ demo: $(INSTALLED)
 	@$(PY) -m lipsync demo
 
 test: $(INSTALLED_DEV)
-	@OMP_NUM_THREADS=1 $(PY) -m pytest $(PYTEST_ARGS)
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -n auto $(PYTEST_ARGS)
 
 check: $(INSTALLED_DEV)
 	@$(PY) -m ruff check .
