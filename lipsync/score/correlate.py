@@ -128,7 +128,8 @@ def score_track(track: FaceTrack, fps: Fraction, audio: Audio) -> SyncScore:
     model = load_judge()
     heard = judge_features(audio.samples, len(seen)) @ model.ridge
     curve = shift_curve(heard, seen, valid)
-    if np.isnan(curve).all():
+    measured = np.isfinite(curve)
+    if not measured.any():
         raise InputError("Too little of the face is visible to compare it with the voice.")
     best = int(np.nanargmax(curve))
     confidence = model.confidence(float(curve[best]))
@@ -140,8 +141,8 @@ def score_track(track: FaceTrack, fps: Fraction, audio: Audio) -> SyncScore:
         offset_frames=offset,
         fps=Fraction(RATE),
         verdict=_verdict(confidence, offset),
-        curve_offsets=tuple(range(-MAX_SHIFT, MAX_SHIFT + 1)),
-        curve=tuple(np.nan_to_num(curve, nan=0.0).round(4).tolist()),
+        curve_offsets=tuple((np.flatnonzero(measured) - MAX_SHIFT).tolist()),
+        curve=tuple(curve[measured].round(4).tolist()),
         per_second=tuple(_per_second(heard, seen, valid, offset, model)),
     )
 
