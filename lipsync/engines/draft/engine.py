@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import cache
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from lipsync.engines.draft.articulation import hear_articulation
 from lipsync.engines.draft.choice import OWN, Lender, choose_lenders, likeness_cost
@@ -89,7 +90,7 @@ class DraftEngine:
                 source, target = (p @ matrix[:, :2].T + matrix[:, 2] for p in plan.points)
                 light = light or read_light(face, source, plan.unit)
                 # small systems: a second BLAS thread costs forty times what it saves
-                with threadpool_limits(1, user_api="blas"):
+                with _linear_algebra().limit(limits=1, user_api="blas"):
                     painted = paint_frame(
                         face,
                         source,
@@ -105,6 +106,12 @@ class DraftEngine:
                 faces.append(painted.face)
                 masks.append(painted.mask)
             yield Generated(np.stack(faces), np.stack(masks))
+
+
+@cache
+def _linear_algebra() -> ThreadpoolController:
+    """Find the loaded libraries once: to look for them takes 5 ms, to switch them next to none."""
+    return ThreadpoolController()
 
 
 @dataclass(frozen=True)
