@@ -110,6 +110,21 @@ def _phones_only(channels: np.ndarray, times: np.ndarray) -> np.ndarray:
     return np.column_stack([opening, width])
 
 
+def articulate(
+    channels: np.ndarray, times: np.ndarray, model: ArticulationModel | None
+) -> np.ndarray:
+    """Return (T, 2) opening and width in standard deviations at `times` (25 Hz).
+
+    `channels` is (N, 14) at 100 Hz; without a model, phones and formants do the whole work.
+    """
+    plain = _phones_only(channels, times)
+    if model is None:
+        return plain
+    heard = standardise(model.predict(channels, times)[:, :2])
+    heard[:, 0] = (1 - _HEDGE) * heard[:, 0] + _HEDGE * plain[:, 0]
+    return heard
+
+
 def _activity(audio: Audio, sonority: np.ndarray, times: np.ndarray) -> np.ndarray:
     """Return (T,) in [0, 1]: 0 in real pauses, music and noise, 1 while somebody speaks."""
     loud = gaussian_filter1d(maximum_filter1d(sonority, 41), 6, mode="nearest")
@@ -146,12 +161,7 @@ def hear_articulation(
     channels = heard_voice.channels
     steps = math.ceil(num_frames / fps * ARTICULATION_RATE) + 2
     times = np.arange(steps) / ARTICULATION_RATE
-    plain = _phones_only(channels, times)
-    opening, width = plain[:, 0], plain[:, 1]
-    if fitted:
-        heard = load_model().predict(channels, times)
-        opening = (1 - _HEDGE) * standardise(heard[:, 0]) + _HEDGE * plain[:, 0]
-        width = standardise(heard[:, 1])
+    opening, width = articulate(channels, times, load_model() if fitted else None).T
     active = _activity(audio, channels[:, _SONORITY], times)
     lips = np.column_stack([channels[:, 2], heard_voice.labiodental])
     contact = sample_context(lips, times, (0.0,), RIDGE_SIGMA)
