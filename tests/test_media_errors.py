@@ -90,10 +90,7 @@ BAD_CLIPS: dict[str, tuple[Maker, str]] = {
     "cut png": (cut(picture("photo.png", 300, 300), 0.6), "damaged or cut-off picture"),
     "no picture": (made(*TONE, name="voice.m4a"), "has no picture .no video stream.*only sound"),
     "wav": (WAV, "has no picture"),
-    "too large": (
-        made(*pattern(), "-vf", "scale=8224:64", "-c:v", "png", name="big.mov"),
-        "8224 × 64 px; .* 8K",
-    ),
+    "too large": (BIG, "8224 × 64 px; .* 8K"),
     "photo too large": (picture("big.png", 8000, 4400), "8000 × 4400 px; the largest"),
     "too small": (picture("small.png", 8, 200), "only 8 × 200 px"),
     "unknown codec": (no_decoder, "cannot be decoded here"),

@@ -53,12 +53,10 @@ class Source:
 
     pts: np.ndarray  # (M,) int64, ascending, in units of `tick`
     key_ranks: np.ndarray  # (K,) int64, ranks at which decoding can start
-    decode_ranks: np.ndarray  # (M,) int64, ascending dts where `counted`, else empty
     times: np.ndarray  # (M,) float64 s from the first picture; even spacing at a constant rate
     tick: Fraction  # s
     fps: Fraction
     duration: Fraction  # s
-    constant_rate: bool
     counted: bool  # time stamps are in the order of decoding; pictures are told by counting
     coded_size: Size  # px
     pixel_aspect: Fraction  # width of a pixel over its height
@@ -226,12 +224,10 @@ def _describe(
     return Source(
         pts=pts,
         key_ranks=key_ranks,
-        decode_ranks=pts if counted else np.zeros(0, np.int64),
         times=times,
         tick=tick,
         fps=fps,
         duration=duration,
-        constant_rate=constant,
         counted=counted,
         coded_size=coded,
         pixel_aspect=_pixel_aspect(stream),
