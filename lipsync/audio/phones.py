@@ -77,8 +77,10 @@ def _decoder() -> Any:
 
 def _decode(samples: np.ndarray) -> list[Phone]:
     """Decode one piece (N,) float32 at 16 kHz; a fresh decoder state each time."""
+    if len(samples) < RATE // 10:
+        return []
     peak = float(np.percentile(np.abs(samples), 99.9))
-    if peak < 1e-5 or len(samples) < RATE // 10:
+    if peak < 1e-5:
         return []
     pcm = (np.clip(samples * (0.6 / peak), -1, 1) * 32767).astype(np.int16)
     with _one_at_a_time:

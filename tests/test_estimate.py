@@ -1,0 +1,78 @@
+"""Seconds left: from what has been measured, never negative, right at the end."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from lipsync.estimate import TimeLeft
+
+WORK = {"faces": 100, "voice": 100, "generate": 100, "score": 100}
+
+
+class Clock:
+    """A clock that a test moves on."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr(time, "monotonic", lambda: self.now)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    return Clock(monkeypatch)
+
+
+def test_before_anything_is_measured_there_is_a_usual_guess(clock: Clock) -> None:
+    left = TimeLeft(WORK)
+    left.begin("faces")
+    assert 1.0 < left.seconds_left(0) < 60.0
+
+
+def test_a_stage_s_own_speed_counts(clock: Clock) -> None:
+    left = TimeLeft({"generate": 100})
+    left.begin("generate")
+    clock.now += 20.0
+    assert left.seconds_left(50) == pytest.approx(20.0)
+    assert left.seconds_left(100) == 0.0
+
+
+def test_a_slow_machine_is_slow_in_the_stages_to_come(clock: Clock) -> None:
+    fast, slow = TimeLeft(WORK), TimeLeft(WORK)
+    fast.begin("faces")
+    slow.begin("faces")
+    clock.now += 1.0
+    quick = fast.seconds_left(100)
+    clock.now += 9.0
+    assert slow.seconds_left(100) == pytest.approx(10 * quick)
+
+
+def test_time_shrinks_as_work_is_done_and_ends_at_nothing(clock: Clock) -> None:
+    left = TimeLeft(WORK)
+    seen = []
+    for stage, seconds in {"faces": 0.03, "voice": 0.01, "generate": 0.1, "score": 0.03}.items():
+        left.begin(stage)
+        for done in range(1, 101):
+            clock.now += seconds
+            seen.append(left.seconds_left(done))
+    left.end()
+    assert min(seen) >= 0.0
+    assert seen[-1] == pytest.approx(0.0)
+    assert seen[100] > seen[200] > seen[300]
+
+
+def test_timings_hold_every_finished_stage(clock: Clock) -> None:
+    left = TimeLeft({"faces": 10, "generate": 10})
+    left.begin("faces")
+    clock.now += 3.0
+    assert left.timings == {}
+    left.begin("generate")
+    assert left.timings == {"faces": 3.0}
+    clock.now += 4.0
+    left.end()
+    assert left.timings == {"faces": 3.0, "generate": 4.0}
+    left.timings["faces"] = 0.0
+    assert left.timings["faces"] == 3.0
+    left.end()
+    assert left.timings["generate"] == 4.0
