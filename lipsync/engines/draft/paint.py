@@ -120,7 +120,7 @@ def face_mask(
     mask = soften(mask, _FACE_GROW * scale, _FACE_FEATHER * scale * softness)
     mask = cv2.resize(mask, (size, size), interpolation=cv2.INTER_LINEAR)
     mask[mask < 1 / 256] = 0.0
-    return mask
+    return np.minimum(mask, 1.0)  # blurring ones gives a rounding error more
 
 
 def read_light(face: np.ndarray, source: np.ndarray, unit: float) -> Light:
