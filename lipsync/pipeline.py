@@ -8,7 +8,7 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager
@@ -89,10 +89,13 @@ class LipSyncPipeline:
     Safe to use from several threads at once: jobs share the resident parts, never their state.
     """
 
-    def __init__(self, limits: Limits | None = None) -> None:
+    def __init__(
+        self, limits: Limits | None = None, engines: Mapping[str, Engine] | None = None
+    ) -> None:
+        """`engines` are already built and stand in for the registry's of the same name."""
         self.limits = limits or Limits()
         self._lock = threading.Lock()
-        self._engines: dict[str, Engine] = {}
+        self._engines: dict[str, Engine] = dict(engines or {})
         self._idle_detectors: list[Detector] = []
 
     def sync(self, request: Request) -> Generator[Progress, None, None]:

@@ -91,7 +91,7 @@ class Voice:
     codec: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # compared as one thing, not sample by sample
 class Audio:
     """An analysis copy of a voice."""
 

@@ -9,14 +9,17 @@ import threading
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
 
 from lipsync.audio.signals import RATE
+from lipsync.threads import one_thread
 from lipsync.types import Audio
 
 _STEP = 512  # samples, 32 ms, what the model takes at 16 kHz
+_known: WeakKeyDictionary[Audio, SpeechProbability] = WeakKeyDictionary()
 _one_at_a_time = threading.Lock()  # the model is resident and carries state from step to step
 
 
@@ -43,12 +46,18 @@ def _model() -> Any:
 
 
 def speech_probability(audio: Audio) -> SpeechProbability:
-    """Return the probability of speech along a 16 kHz voice."""
+    """Return the probability of speech along a 16 kHz voice; worked out once per `Audio`."""
+    if audio not in _known:
+        _known[audio] = _listen(audio)
+    return _known[audio]
+
+
+def _listen(audio: Audio) -> SpeechProbability:
     if audio.rate != RATE:
         raise ValueError(f"speech is sought at {RATE} Hz, not {audio.rate}")
     count = max(1, -(-len(audio.samples) // _STEP))
     padded = np.pad(audio.samples, (0, count * _STEP - len(audio.samples)))
-    with _one_at_a_time, torch.inference_mode():
+    with _one_at_a_time, one_thread(), torch.inference_mode():
         model = _model()
         model.reset_states()
         values = [

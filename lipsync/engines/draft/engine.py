@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from functools import cache
 
 import numpy as np
 import torch
-from threadpoolctl import ThreadpoolController
 
 from lipsync.engines.draft.articulation import hear_articulation
+from lipsync.engines.draft.cavity import Light
 from lipsync.engines.draft.choice import OWN, Lender, choose_lenders, likeness_cost
 from lipsync.engines.draft.mesh import CONTROL
 from lipsync.engines.draft.motion import Motion, Person, plan_motion, study_person, want_mouth
 from lipsync.engines.draft.paint import MouthPicture, own_mouth, paint_frame, read_light
 from lipsync.face.mouth import fit_pose, head_angles, measure_canonical
+from lipsync.threads import one_thread
 from lipsync.types import Audio, Checkpoint, EngineSpec, Generated, Scene, Window
 
 _NUM_REFERENCES = 72
@@ -59,13 +59,20 @@ class DraftEngine:
         window=_WINDOW,
         references=_NUM_REFERENCES,
     )
-    Settings = DraftSettings
+    Settings: type = DraftSettings
 
     def encode_audio(
         self, audio: Audio, num_frames: int, fps: Fraction, checkpoint: Checkpoint
     ) -> torch.Tensor:
         """Return (num_frames, 5) float32; the columns are those of `hear_articulation`."""
-        return torch.from_numpy(hear_articulation(audio, num_frames, fps, checkpoint))
+        with one_thread():
+            return torch.from_numpy(hear_articulation(audio, num_frames, fps, checkpoint))
+
+    def want(self, scene: Scene, person: Person, settings: DraftSettings) -> np.ndarray:
+        """Return (T, 3) the mouth that each frame of the scene should show, see `want_mouth`."""
+        return want_mouth(
+            scene.features.numpy(), person, float(scene.fps), settings.amplitude, settings.width
+        )
 
     def generate(
         self,
@@ -76,42 +83,30 @@ class DraftEngine:
     ) -> Iterator[Generated]:
         """Yield painted crops with their masks, one `Generated` per window."""
         person = study_person(scene)
-        wanted = want_mouth(
-            scene.features.numpy(), person, float(scene.fps), settings.amplitude, settings.width
-        )
+        wanted = self.want(scene, person, settings)
         gallery = _measure_references(scene, person)
         frames = _planned_frames(plan_motion(scene, person, wanted), gallery)
-        light = None
+        light: Light | None = None
         for window in windows:
-            faces, masks = [], []
-            for offset, face in enumerate(window.faces):
-                plan = next(frames)
-                matrix = scene.alignment.matrices[window.start + offset]
-                source, target = (p @ matrix[:, :2].T + matrix[:, 2] for p in plan.points)
-                light = light or read_light(face, source, plan.unit)
-                # small systems: a second BLAS thread costs forty times what it saves
-                with _linear_algebra().limit(limits=1, user_api="blas"):
-                    painted = paint_frame(
-                        face,
-                        source,
-                        target,
-                        [
-                            (_lend(lender, gallery, face, source, plan.unit), lender.share)
-                            for lender in plan.lenders
-                        ],
-                        plan.unit,
-                        light,
-                        settings.softness,
+            painted = []
+            with one_thread():
+                for offset, face in enumerate(window.faces):
+                    plan = next(frames)
+                    matrix = scene.alignment.matrices[window.start + offset]
+                    source, target = (p @ matrix[:, :2].T + matrix[:, 2] for p in plan.points)
+                    light = light or read_light(face, source, plan.unit)
+                    lenders = [
+                        (_lend(lender, gallery, face, source, plan.unit), lender.share)
+                        for lender in plan.lenders
+                    ]
+                    painted.append(
+                        paint_frame(
+                            face, source, target, lenders, plan.unit, light, settings.softness
+                        )
                     )
-                faces.append(painted.face)
-                masks.append(painted.mask)
-            yield Generated(np.stack(faces), np.stack(masks))
-
-
-@cache
-def _linear_algebra() -> ThreadpoolController:
-    """Find the loaded libraries once: to look for them takes 5 ms, to switch them next to none."""
-    return ThreadpoolController()
+            yield Generated(
+                np.stack([one.face for one in painted]), np.stack([one.mask for one in painted])
+            )
 
 
 @dataclass(frozen=True)
