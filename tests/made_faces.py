@@ -5,21 +5,25 @@ Lengths are in IOD until a face is placed in a picture.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from fractions import Fraction
 
 import cv2
 import numpy as np
+import torch
 from scipy.spatial.transform import Rotation
 
 from lipsync.assets import asset_path
+from lipsync.face.align import TEMPLATES, align_track
 from lipsync.face.mouth import mean_face
 from lipsync.media.colour import rgb_image
-from lipsync.types import Colour, Face, FaceTrack, Frame, LandmarkStore
+from lipsync.types import Colour, Face, FaceTrack, Frame, LandmarkStore, Reference, Scene
 
 REST_WIDTH = 0.557  # IOD, of the mean face
 SIZE = 240  # px, side of a made picture
 IOD_PX = 50.0
 CENTRE = (120.0, 110.0)  # px, where the nose is
+FPS = Fraction(25)
 
 
 def faces_with(mouths: np.ndarray) -> np.ndarray:
@@ -91,4 +95,16 @@ def frame_of(image: np.ndarray, index: int = 0) -> Frame:
     return frame
 
 
-FPS = Fraction(25)
+def scene_of(
+    points: np.ndarray,
+    features: torch.Tensor,
+    references: Sequence[Reference] = (),
+    fps: Fraction = FPS,
+    template: str = "native",
+    size: int | None = None,
+) -> Scene:
+    """Return the scene that shows each mesh (T, 478, 3) px once, in order."""
+    track = track_of(points)
+    rows = np.arange(len(points))
+    alignment = align_track(track, slice(0, len(points)), TEMPLATES[template], size)
+    return Scene(track, rows, alignment, features, fps, references)

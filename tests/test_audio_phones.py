@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -30,7 +31,7 @@ def _assert_covers(phones: list[Phone], seconds: float) -> None:
     """Phones follow one another without holes and reach the end."""
     assert phones[0].start == pytest.approx(0.0, abs=0.02)
     assert phones[-1].end == pytest.approx(seconds, abs=0.1)
-    for one, other in zip(phones, phones[1:], strict=False):
+    for one, other in pairwise(phones):
         assert one.start < one.end
         assert other.start == pytest.approx(one.end, abs=0.1)
 

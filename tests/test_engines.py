@@ -1,0 +1,316 @@
+"""One contract for all engines: whoever joins the registry is held to the same promises."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import typing
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from made_faces import FPS, face_of, faces_with, frame_of, picture, placed, scene_of, speaking
+
+from lipsync.engines import ENGINES, create_engine, engine_class, make_settings
+from lipsync.errors import InputError
+from lipsync.face.align import TEMPLATES, crop_face, to_crop_points
+from lipsync.face.gallery import Gallery
+from lipsync.face.mask import OUTLINES
+from lipsync.media.sound import read_audio
+from lipsync.types import Audio, Engine, Generated, Scene, Window
+
+RATE = 16_000
+SETTINGS = [
+    (name, f.name) for name in ENGINES for f in dataclasses.fields(engine_class(name).Settings)
+]
+
+
+@pytest.fixture(scope="module", params=list(ENGINES))
+def engine(request: pytest.FixtureRequest) -> Engine:
+    return create_engine(request.param)
+
+
+@pytest.fixture(scope="module")
+def voice(short_voice: Path) -> Audio:
+    return read_audio(short_voice, RATE)
+
+
+def nothing() -> None:
+    """A checkpoint of a job that nobody cancels."""
+
+
+def make_scene(engine: Engine, voice: Audio, count: int) -> Scene:
+    """A face that drifts and nods while it speaks, seen for `count` frames."""
+    faces = faces_with(speaking(count))
+    points = np.concatenate(
+        [
+            placed(
+                faces[t : t + 1], centre=(118 + 0.5 * t, 112.0), degrees=(3.0 * math.sin(t), 0, 0)
+            )
+            for t in range(count)
+        ]
+    )
+    spec = engine.spec
+    gallery = Gallery(spec.references)
+    for row, mesh in enumerate(points):
+        gallery.offer(row, frame_of(picture(), row), [face_of(mesh)], False)
+    features = engine.encode_audio(voice, count, FPS, nothing)
+    scene = scene_of(points, features, template=spec.template, size=spec.size)
+    kept = gallery.references(scene.track, slice(0, count))
+    return dataclasses.replace(scene, references=kept)
+
+
+def cut_windows(engine: Engine, scene: Scene, taken: list[int] | None = None) -> Iterator[Window]:
+    """Yield the scene in windows; the last is short where the length asks for it."""
+    frame, size = frame_of(picture()), scene.alignment.size
+    for start in range(0, len(scene.rows), engine.spec.window):
+        rows = slice(start, start + engine.spec.window)
+        matrices = scene.alignment.matrices[rows]
+        points = scene.track.landmarks[scene.rows[rows]]
+        if taken is not None:
+            taken.append(start)
+        yield Window(
+            start,
+            np.stack([crop_face(frame, m, size) for m in matrices]),
+            np.stack([to_crop_points(p, m) for p, m in zip(points, matrices, strict=True)]),
+            scene.features[rows],
+        )
+
+
+def generate(engine: Engine, scene: Scene, settings: Any = None, seed: int = 0) -> list[Generated]:
+    settings = settings or engine.Settings()
+    rng = torch.Generator().manual_seed(seed)
+    return list(engine.generate(scene, cut_windows(engine, scene), settings, rng))
+
+
+def assert_valid(engine: Engine, scene: Scene, answers: list[Generated]) -> None:
+    """Check shapes, dtypes and ranges, one answer per window."""
+    length, size, total = engine.spec.window, scene.alignment.size, len(scene.rows)
+    expected = [min(length, total - start) for start in range(0, total, length)]
+    assert [len(answer.faces) for answer in answers] == expected
+    for answer in answers:
+        count = len(answer.faces)
+        assert answer.faces.dtype == np.uint8
+        assert answer.faces.shape == (count, size, size, 3)
+        if answer.masks is None:
+            continue
+        assert answer.masks.dtype == np.float32
+        assert answer.masks.shape == (count, size, size)
+        assert 0.0 <= answer.masks.min() <= answer.masks.max() <= 1.0
+        assert answer.masks.max(axis=(1, 2)).min() > 0.9, "a frame in which nothing is generated"
+        # a mask that reaches the crop's border shows as a line in the picture
+        for border in (answer.masks[:, 0], answer.masks[:, -1]):
+            assert not border.any()
+        assert not answer.masks[:, :, [0, -1]].any()
+
+
+def assert_same(one: list[Generated], other: list[Generated]) -> None:
+    for a, b in zip(one, other, strict=True):
+        assert np.array_equal(a.faces, b.faces)
+        assert (a.masks is None) == (b.masks is None)
+        if a.masks is not None and b.masks is not None:
+            assert np.array_equal(a.masks, b.masks)
+
+
+def test_the_spec_is_true_to_the_registry(engine: Engine) -> None:
+    spec = engine.spec
+    assert ENGINES[spec.name].endswith(type(engine).__name__)
+    assert spec.label
+    assert spec.licence
+    assert TEMPLATES[spec.template].mask in OUTLINES
+    assert (spec.size is None) == (not TEMPLATES[spec.template].anchors[1:])
+    assert spec.window >= 1
+    assert spec.references >= 0
+
+
+@pytest.mark.parametrize(
+    "fps", [Fraction(25), Fraction(24000, 1001), Fraction(60), Fraction(10)], ids=str
+)
+def test_one_row_of_features_per_frame(engine: Engine, voice: Audio, fps: Fraction) -> None:
+    for count in (1, round(Fraction(voice.duration) * fps)):
+        rows = engine.encode_audio(voice, count, fps, nothing)
+        assert rows.dtype == torch.float32
+        assert len(rows) == count
+        assert rows.isfinite().all()
+
+
+def test_features_outlast_the_voice(engine: Engine, voice: Audio) -> None:
+    """Rounding up, or a clip that is to be longer: what comes after the end is silence."""
+    short = Audio(voice.samples[: RATE // 5], RATE)
+    assert engine.encode_audio(short, 40, FPS, nothing).isfinite().all()
+
+
+def test_features_are_a_function_of_the_voice(engine: Engine, voice: Audio) -> None:
+    first = engine.encode_audio(voice, 30, FPS, nothing)
+    noise = np.random.default_rng(1).normal(0, 0.2, 2 * RATE).astype(np.float32)
+    engine.encode_audio(Audio(noise, RATE), 50, FPS, nothing)
+    assert torch.equal(engine.encode_audio(voice, 30, FPS, nothing), first)
+
+
+def test_a_checkpoint_that_raises_ends_the_listening(engine: Engine, voice: Audio) -> None:
+    calls = 0
+
+    def stop_at_second() -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 2:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        engine.encode_audio(voice, 30, FPS, stop_at_second)
+    assert calls == 2
+
+
+@pytest.mark.parametrize("extra", [-1, 0, 1], ids=["short", "whole", "one more"])
+def test_windows_of_any_length(engine: Engine, voice: Audio, extra: int) -> None:
+    scene = make_scene(engine, voice, 2 * engine.spec.window + extra)
+    assert_valid(engine, scene, generate(engine, scene))
+
+
+def test_a_single_frame(engine: Engine, voice: Audio) -> None:
+    scene = make_scene(engine, voice, 1)
+    assert_valid(engine, scene, generate(engine, scene))
+
+
+def test_a_still_face_speaks(engine: Engine, voice: Audio) -> None:
+    """A photo: one row of the track, shown again and again."""
+    count = 2 * engine.spec.window
+    single = make_scene(engine, voice, 1)
+    scene = dataclasses.replace(
+        single,
+        rows=np.zeros(count, int),
+        alignment=dataclasses.replace(
+            single.alignment, matrices=np.repeat(single.alignment.matrices, count, axis=0)
+        ),
+        features=engine.encode_audio(voice, count, FPS, nothing),
+    )
+    answers = generate(engine, scene)
+    assert_valid(engine, scene, answers)
+    faces = np.concatenate([answer.faces for answer in answers]).astype(int)
+    assert np.abs(np.diff(faces, axis=0)).max() > 10
+
+
+def test_without_references(engine: Engine, voice: Audio) -> None:
+    scene = dataclasses.replace(make_scene(engine, voice, 3), references=())
+    assert_valid(engine, scene, generate(engine, scene))
+
+
+def test_the_same_seed_gives_the_same_picture(engine: Engine, voice: Audio) -> None:
+    """On the same engine, after other work, and on a new one."""
+    scene = make_scene(engine, voice, engine.spec.window + 1)
+    first = generate(engine, scene, seed=3)
+    generate(engine, make_scene(engine, voice, 2), seed=4)
+    assert_same(first, generate(engine, scene, seed=3))
+    assert_same(first, generate(create_engine(engine.spec.name), scene, seed=3))
+
+
+def test_windows_are_taken_as_they_are_needed(engine: Engine, voice: Audio) -> None:
+    """Memory is that of a few windows, never of the clip; closing ends the work there."""
+    scene = make_scene(engine, voice, 6 * engine.spec.window)
+    taken: list[int] = []
+    windows = cut_windows(engine, scene, taken)
+    answers = engine.generate(scene, windows, engine.Settings(), torch.Generator())
+    assert taken == []
+    next(answers)
+    assert 1 <= len(taken) <= 2
+    close = getattr(answers, "close")  # noqa: B009 — an Iterator need not have it, a generator has
+    close()
+    assert len(taken) <= 2
+    assert next(answers, None) is None
+    # and the engine still works
+    assert_valid(engine, scene, generate(engine, scene))
+
+
+def test_windows_are_only_read(engine: Engine, voice: Audio) -> None:
+    scene = make_scene(engine, voice, engine.spec.window)
+    (window,) = cut_windows(engine, scene)
+    before = window.faces.copy()
+    window.faces.flags.writeable = window.landmarks.flags.writeable = False
+    list(engine.generate(scene, [window], engine.Settings(), torch.Generator()))
+    assert np.array_equal(window.faces, before)
+
+
+def test_defaults_and_bounds_are_stated(engine: Engine) -> None:
+    settings = engine.Settings()
+    assert dataclasses.is_dataclass(settings)
+    for one in dataclasses.fields(settings):
+        assert one.metadata["low"] <= getattr(settings, one.name) <= one.metadata["high"]
+        assert one.metadata["help"]
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(settings, one.name, 0)
+    assert make_settings(engine.spec.name, {}) == settings
+
+
+@pytest.mark.parametrize(("name", "key"), SETTINGS)
+def test_settings_at_their_bounds(name: str, key: str, voice: Audio) -> None:
+    engine = create_engine(name)
+    scene = make_scene(engine, voice, 2)
+    bounds = engine_class(name).Settings.__dataclass_fields__[key].metadata
+    pictures = []
+    for edge in ("low", "high"):
+        settings = make_settings(name, {key: bounds[edge]})
+        answers = generate(engine, scene, settings)
+        assert_valid(engine, scene, answers)
+        pictures.append(answers[0])
+    differs = not np.array_equal(pictures[0].faces, pictures[1].faces)
+    if pictures[0].masks is not None and pictures[1].masks is not None:
+        differs |= not np.array_equal(pictures[0].masks, pictures[1].masks)
+    assert differs, f"{key} does nothing"
+
+
+@pytest.mark.parametrize(("name", "key"), SETTINGS)
+def test_settings_that_make_no_sense_are_refused(name: str, key: str) -> None:
+    one = engine_class(name).Settings.__dataclass_fields__[key]
+    low, high = one.metadata["low"], one.metadata["high"]
+    wrong = [low - 1, high + 1, math.nan, math.inf, -math.inf, "nan", "inf", "much", "", None, [1]]
+    for value in wrong:
+        with pytest.raises(InputError, match=rf"^Setting {key} is .*from {low} to {high}\.$"):
+            make_settings(name, {key: value})
+
+
+@pytest.mark.parametrize(("name", "key"), SETTINGS)
+def test_settings_may_come_as_text(name: str, key: str) -> None:
+    settings = engine_class(name).Settings
+    kind = typing.get_type_hints(settings)[key]
+    low = settings.__dataclass_fields__[key].metadata["low"]
+    made = make_settings(name, {key: f" {low} "})
+    assert getattr(made, key) == kind(low)
+    assert type(getattr(made, key)) is kind
+
+
+@pytest.mark.parametrize("name", list(ENGINES))
+def test_unknown_settings_are_named(name: str) -> None:
+    with pytest.raises(InputError, match=rf"The {name} engine has no setting 'loudness'; it has: "):
+        make_settings(name, {"loudness": 1})
+
+
+def test_unknown_engines_are_named() -> None:
+    with pytest.raises(InputError, match="There is no engine called 'magic'; choose one of: draft"):
+        create_engine("magic")
+
+
+@dataclass(frozen=True)
+class Whole:
+    """Settings of a kind that no engine has yet."""
+
+    steps: int = field(default=20, metadata={"low": 1, "high": 50, "help": "how many"})
+
+
+class Counting:
+    """Just enough of an engine for its settings."""
+
+    Settings = Whole
+
+
+def test_whole_numbers_stay_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(ENGINES, "counting", "test_engines:Counting")
+    made = make_settings("counting", {"steps": "7"})
+    assert made.steps == 7
+    assert type(made.steps) is int
+    with pytest.raises(InputError, match="Setting steps is 7.5; give a whole number from 1 to 50"):
+        make_settings("counting", {"steps": 7.5})
