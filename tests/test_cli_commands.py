@@ -105,6 +105,18 @@ def test_a_fault_of_ours_keeps_its_traceback_and_exits_with_1(
     assert not (tmp_path / "out.mp4").exists()
 
 
+@pytest.mark.parametrize(
+    "words", [["bench", "draft"], ["bench", "media"], ["train", "articulation"]], ids="-".join
+)
+def test_measuring_and_fitting_read_their_own_options(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([*words, "--help"])
+    assert ended.value.code == 0
+    assert "usage" in capsys.readouterr().out
+
+
 @pytest.mark.slow
 def test_demo_runs_from_the_entry_point(tmp_path: Path) -> None:
     out = tmp_path / "new" / "demo.mp4"

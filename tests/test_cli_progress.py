@@ -18,6 +18,11 @@ def test_a_line_tells_stage_share_and_time_left() -> None:
     assert line == "[######------------------]  moving the mouth 30/120  1 min 15 s left"
 
 
+def test_a_stage_that_counts_nothing_yet_shows_no_count() -> None:
+    assert describe_progress(Progress("voice", 0, 126, 4.0)) == "listening to the voice  4 s left"
+    assert describe_progress(Progress("done", 126, 126, 0.0)) == "done"
+
+
 def test_time_left_reads_naturally() -> None:
     words = [describe_progress(Progress("faces", 1, 2, s), bar=False) for s in (9.4, 3700.0)]
     assert [line.rsplit("  ", 1)[1] for line in words] == ["9 s left", "1 h 01 min left"]
