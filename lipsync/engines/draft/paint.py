@@ -244,9 +244,8 @@ def _box_around(points: np.ndarray, margin: float, step: float, unit: float, siz
     low = np.clip(np.floor(points.min(axis=0) - margin * unit), 0, size - 8).astype(int)
     high = np.clip(np.ceil(points.max(axis=0) + margin * unit), low + 8, size).astype(int)
     extent = high - low
-    return Grid(
-        int(low[0]), int(low[1]), int(extent[0]), int(extent[1]), max(2, round(step * unit))
-    )
+    odd = 2 * max(1, round((step * unit - 1) / 2)) + 1
+    return Grid(int(low[0]), int(low[1]), int(extent[0]), int(extent[1]), odd)
 
 
 def _cut(image: np.ndarray, box: Grid) -> np.ndarray:

@@ -23,7 +23,7 @@ class Grid:
     top: int
     width: int  # px
     height: int  # px
-    step: int  # px
+    step: int  # px, odd
 
     @property
     def points(self) -> np.ndarray:
@@ -36,15 +36,11 @@ class Grid:
         """Interpolate values (rows * columns, C) at `points` to every pixel: (height, width, C)."""
         columns = -(-(self.width + self.step) // self.step)
         coarse = np.ascontiguousarray(values, np.float32).reshape(-1, columns, values.shape[-1])
-        scale = 1.0 / self.step
-        matrix = np.array([[scale, 0, 0], [0, scale, 0]], np.float32)
-        return cv2.warpAffine(
-            coarse,
-            matrix,
-            (self.width, self.height),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
+        # resize works to the last bit and in a tenth of the time; warpAffine knows only 32 places
+        # between two points, which at a wide step shifts the picture by a quarter of a pixel
+        fine = cv2.resize(coarse, None, fx=self.step, fy=self.step, interpolation=cv2.INTER_LINEAR)
+        first = (self.step - 1) // 2  # resize counts from the outer edge of the first point
+        return fine[first : first + self.height, first : first + self.width]
 
 
 @dataclass(frozen=True)
