@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from lipsync.assets import asset_path
 from lipsync.face.align import TEMPLATES, align_track
-from lipsync.face.mouth import mean_face
+from lipsync.face.mouth import mean_face, measure_canonical
 from lipsync.media.colour import rgb_image
 from lipsync.types import Colour, Face, FaceTrack, Frame, LandmarkStore, Reference, Scene
 
@@ -30,9 +30,10 @@ def faces_with(mouths: np.ndarray) -> np.ndarray:
     """Return canonical meshes (T, 478, 3) for mouths (T, 2) of about that opening and width."""
     with np.load(asset_path("mouth_shape.npz")) as stored:
         basis = stored["basis"]
-    opening, width = mouths[:, 0], mouths[:, 1] - REST_WIDTH
+    mouths = np.concatenate([measure_canonical(mean_face()[None])[:, :2], mouths])
+    opening, width = mouths[:, 0], mouths[:, 1]
     moved = np.einsum("tk,klc->tlc", np.column_stack([opening, opening**2, width]), basis)
-    return mean_face() + moved
+    return mean_face() + moved[1:] - moved[0]
 
 
 def turned(degrees: tuple[float, float, float]) -> np.ndarray:

@@ -312,5 +312,7 @@ def test_whole_numbers_stay_whole(monkeypatch: pytest.MonkeyPatch) -> None:
     made = make_settings("counting", {"steps": "7"})
     assert made.steps == 7
     assert type(made.steps) is int
-    with pytest.raises(InputError, match="Setting steps is 7.5; give a whole number from 1 to 50"):
+    with pytest.raises(
+        InputError, match=r"Setting steps is 7\.5; give a whole number from 1 to 50"
+    ):
         make_settings("counting", {"steps": 7.5})
