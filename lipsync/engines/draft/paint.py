@@ -15,9 +15,12 @@ import numpy as np
 
 from lipsync.engines.draft.cavity import Light, draw_cavity, judge_light
 from lipsync.engines.draft.mesh import (
+    ANCHOR,
     CHEEK,
     CHIN,
     CONTROL,
+    CORNERS,
+    INNER_CORNERS,
     INNER_LIP,
     LOWER_LIP,
     OUTER_LIP,
@@ -40,6 +43,10 @@ _SKIN = positions((*CHIN, *CHEEK))
 _ALL = np.arange(len(CONTROL))
 _FOLLOWS_UPPER = np.setdiff1d(_ALL, positions(LOWER_LIP))
 _FOLLOWS_LOWER = np.setdiff1d(_ALL, positions(UPPER_LIP))
+# the mouth layer's fields know nothing of the other lip nor of the skin beyond it: so they carry
+# teeth on rigidly instead of stretching them between the lips
+_RIDES_UPPER = positions((*UPPER_LIP, *CORNERS, *INNER_CORNERS, *CHEEK, *ANCHOR))
+_RIDES_LOWER = positions((*LOWER_LIP, *CORNERS, *INNER_CORNERS, *CHIN))
 
 _REGION = 1.35  # IOD, half the side of what the base layer moves
 _BASE_STEP, _MOUTH_STEP = 1 / 14, 1 / 26  # IOD between places where a field is evaluated
@@ -50,6 +57,8 @@ _MASK_SHRINK = 4  # the soft face mask is drawn this many times smaller
 _SEAL = 0.028  # IOD of opening below which lips count as meeting
 _TUCK = 0.30  # share of the lip's thickness by which a sealing lip is read from further inside
 _EDGE = 0.008  # IOD, softness of the line where the lips meet and of the mouth's rim
+_TOOTH_SHARE = 0.8  # of the opening, from above, that shows what rides with the upper lip
+_SHADE, _SHADE_DEPTH = 0.65, 0.06  # how much a lip coming down darkens, below which IOD of opening
 _LIP_LINE = 0.45  # brightness of the line between closed lips, of the lip's own
 _MAX_OFFSET = 40.0  # levels by which a lent mouth may be relit
 
@@ -150,7 +159,8 @@ class MouthPlace:
         self.half_width = float(right @ axis - left @ axis) / unit / 2
         self.opening = float(self.depth.max())
         # 1 where the lower lip's field rules, 0 where the upper one's does
-        self.is_lower = _ramp(along - (above + beneath) / 2, _EDGE)
+        self.is_lower = _ramp(self.below - _TOOTH_SHARE * self.depth, _EDGE)
+        self.slimness = _slimness(target)
         rim = np.minimum(self.below, self.depth - self.below)
         self.inside = _ramp(rim, _EDGE) * _ramp(self.half_width - np.abs(across), _EDGE)
         corner = np.array([box.left, box.top])
@@ -162,16 +172,20 @@ class MouthPlace:
         """Return the picture's mouth moved to this place, (height, width, 3) float32 RGB."""
         points = _tucked(picture.points, 1 - self.opening / _SEAL)
         height, width = picture.image.shape[:2]
-        shown = fill_polygon((height, width), points[_INNER])
+        shown = fill_polygon((height, width), picture.points[_INNER])
         halves = []
-        for followers in (_FOLLOWS_UPPER, _FOLLOWS_LOWER):
-            field = solve_field(self._target[followers], points[followers], self._unit)
+        for riders in (_RIDES_UPPER, _RIDES_LOWER):
+            field = solve_field(self._target[riders], points[riders], self._unit)
             where = absolute_map(self._box, field(self._box.points))
             interior = sample(shown, where, outside=cv2.BORDER_CONSTANT)
             halves.append((sample(picture.image, where).astype(np.float32), interior))
         share = self.is_lower[..., None]
         lips = halves[0][0] + share * (halves[1][0] - halves[0][0])
         interior = halves[0][1] + self.is_lower * (halves[1][1] - halves[0][1])
+        # teeth and tongue lie in the dark where lips close over them
+        closing = np.clip(1 - self.slimness / max(_slimness(picture.points), 1e-3), 0, 1)
+        dim = _SHADE * closing * np.clip(1 - self.depth / _SHADE_DEPTH, 0, 1)
+        lips *= (1 - dim * interior)[..., None]
         hollow = self.inside * (1 - interior)  # open here, but the lender shows lip
         leak = interior * (1 - self.inside)  # lip here, but the lender shows its inside
         if hollow.max() > 0.02:
@@ -197,6 +211,12 @@ class MouthPlace:
 def _ramp(distance: np.ndarray, softness: float) -> np.ndarray:
     """Return 0 below -softness/2, 1 above softness/2."""
     return np.clip(distance / softness + 0.5, 0, 1)
+
+
+def _slimness(points: np.ndarray) -> float:
+    """Return the opening's height over its width."""
+    width = np.linalg.norm(points[_INNER[10]] - points[_INNER[0]])
+    return float(np.linalg.norm(points[_INNER[5]] - points[_INNER[15]]) / max(width, 1e-6))
 
 
 def _tucked(points: np.ndarray, closing: float) -> np.ndarray:
