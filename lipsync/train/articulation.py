@@ -30,7 +30,7 @@ import numpy as np
 from lipsync.engines.draft.articulation import ArticulationModel
 from lipsync.errors import InputError, LipsyncError
 from lipsync.score.correlate import JudgeModel
-from lipsync.train.clips import collect_clips, list_clips, matches
+from lipsync.train.clips import CACHE, collect_clips, list_clips, matches
 from lipsync.train.fit import (
     NetworkConfig,
     Pair,
@@ -259,7 +259,7 @@ def _read_options(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--cache",
         type=Path,
-        default=Path.home() / ".cache" / "lipsync-studio" / "train",
+        default=CACHE,
         metavar="DIR",
         help="where meshes and phones are kept for the next run",
     )

@@ -36,6 +36,7 @@ from lipsync.media.sound import check_voice, read_audio
 from lipsync.types import Audio, FaceChoice
 
 RATE = 25  # Hz, of everything below
+CACHE = Path.home() / ".cache" / "lipsync-studio" / "train"  # unless another place is named
 _ENDINGS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg")
 _MIN_SECONDS = 2.0  # of one face in one shot; less says nothing about a lag
 # what decides the numbers kept; a change here makes the cache start afresh
