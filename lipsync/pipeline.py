@@ -95,7 +95,8 @@ class LipSyncPipeline:
         """`engines` are already built and stand in for the registry's of the same name."""
         self.limits = limits or Limits()
         self._lock = threading.Lock()
-        self._engines: dict[str, Engine] = dict(engines or {})
+        self._given = dict(engines or {})
+        self._engines: dict[str, Engine] = dict(self._given)
         self._idle_detectors: list[Detector] = []
 
     def sync(self, request: Request) -> Generator[Progress, None, None]:
@@ -164,7 +165,7 @@ class LipSyncPipeline:
         """Free what is resident; the pipeline can be used again and loads afresh."""
         with self._lock:
             detectors, self._idle_detectors = self._idle_detectors, []
-            self._engines.clear()
+            self._engines = dict(self._given)
         for detector in detectors:
             detector.close()
 
@@ -174,7 +175,9 @@ class LipSyncPipeline:
         voice = probe_voice(request.audio, self.limits)
         check_output(request.output, (request.video, request.audio))
         settings = make_settings(request.engine, request.settings)
-        rate = request.fps or self._engine(request.engine).spec.fps
+        rate = request.fps
+        if rate is None:  # a rate of 0 is a mistake to be told, not a wish for the usual one
+            rate = self._engine(request.engine).spec.fps
         if rate is not None:
             clip = at_rate(clip, rate)
         numbers = trim_range(clip, request.start, request.end)
