@@ -183,7 +183,8 @@ class MouthPlace:
         lips = halves[0][0] + share * (halves[1][0] - halves[0][0])
         interior = halves[0][1] + self.is_lower * (halves[1][1] - halves[0][1])
         # teeth and tongue lie in the dark where lips close over them
-        closing = np.clip(1 - self.slimness / max(_slimness(picture.points), 1e-3), 0, 1)
+        slimmer = self.slimness / max(_slimness(picture.points), 1e-3)
+        closing = 1 - min(slimmer, 1.0)
         dim = _SHADE * closing * np.clip(1 - self.depth / _SHADE_DEPTH, 0, 1)
         lips *= (1 - dim * interior)[..., None]
         hollow = self.inside * (1 - interior)  # open here, but the lender shows lip
