@@ -184,7 +184,7 @@ class MouthPlace:
         interior = halves[0][1] + self.is_lower * (halves[1][1] - halves[0][1])
         # teeth and tongue lie in the dark where lips close over them
         slimmer = self.slimness / max(_slimness(picture.points), 1e-3)
-        closing = 1 - min(slimmer, 1.0)
+        closing = max(1.0 - slimmer, 0.0)
         dim = _SHADE * closing * np.clip(1 - self.depth / _SHADE_DEPTH, 0, 1)
         lips *= (1 - dim * interior)[..., None]
         hollow = self.inside * (1 - interior)  # open here, but the lender shows lip
@@ -216,8 +216,8 @@ def _ramp(distance: np.ndarray, softness: float) -> np.ndarray:
 
 def _slimness(points: np.ndarray) -> float:
     """Return the opening's height over its width."""
-    width = np.linalg.norm(points[_INNER[10]] - points[_INNER[0]])
-    return float(np.linalg.norm(points[_INNER[5]] - points[_INNER[15]]) / max(width, 1e-6))
+    width = float(np.linalg.norm(points[_INNER[10]] - points[_INNER[0]]))
+    return float(np.linalg.norm(points[_INNER[5]] - points[_INNER[15]])) / max(width, 1e-6)
 
 
 def _tucked(points: np.ndarray, closing: float) -> np.ndarray:
