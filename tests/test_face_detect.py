@@ -136,7 +136,7 @@ def test_working_size() -> None:
     assert working_size(Size(1920, 1080)) == Size(960, 540)
     assert working_size(Size(480, 640)) == Size(480, 640)
     assert working_size(Size(1080, 1920), face_width=400.0) == Size(540, 960)
-    assert working_size(Size(1080, 1920), face_width=200.0) == Size(1080, 1920)
+    assert working_size(Size(1080, 1920), face_width=190.0) == Size(1080, 1920)
     assert working_size(Size(1080, 1920), face_width=60.0) == Size(1080, 1920)
 
 

@@ -11,6 +11,7 @@ import pytest
 from conftest import Ffmpeg
 
 from lipsync.media.colour import blend_rgb, frame_from_rgb, rgb_image
+from lipsync.media.view import FrameView
 from lipsync.media.writer import VideoWriter
 from lipsync.types import Colour, Frame, Rect, Size
 
@@ -136,3 +137,18 @@ def test_pasting_a_part_back_keeps_it() -> None:
     pasted = blend_rgb(frame, rect, rgb_image(frame, rect=rect), np.ones((48, 64), np.float32))
     for ours, theirs in ((pasted.y, frame.y), (pasted.u, frame.u), (pasted.v, frame.v)):
         assert np.abs(ours.astype(int) - theirs).max() <= 3
+
+
+def test_a_view_agrees_with_the_whole_conversion() -> None:
+    picture = np.random.default_rng(1).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    smooth = np.repeat(np.repeat(picture[::4, ::4], 4, axis=0), 4, axis=1)
+    frame = frame_from_rgb(smooth)
+    view = FrameView(frame, frame.size)
+    assert view.shape == (48, 64, 3)
+    whole = view[:, :]
+    assert np.abs(whole.astype(int) - smooth.astype(int)).mean() < 4.0
+    assert np.array_equal(view[5:21, 7:40], whole[5:21, 7:40])
+    assert np.array_equal(view[::3, ::2], whole[::3, ::2])
+    half = FrameView(frame, Size(24, 32))
+    assert np.array_equal(half[3:9, 5:20], half[:, :][3:9, 5:20])
+    assert half.shape == (24, 32, 3)

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from lipsync.media.view import Picture
+
 THUMBNAIL_SIDE = 48  # px, longer side
 LAYOUT_FLOOR = 0.12  # 1 - correlation of consecutive pictures; 43 talking clips stay under 0.05
 COLOUR_FLOOR = 0.25  # share of pixels with a new colour after levelling; the same clips: under 0.11
@@ -31,15 +33,15 @@ class CutState:
     layout_before: np.ndarray | None = None  # thumbnail before the last one, same shot
 
 
-def cut_thumbnail(image: np.ndarray) -> np.ndarray:
+def cut_thumbnail(image: Picture) -> np.ndarray:
     """Shrink a (H, W, 3) uint8 RGB picture to the few pixels that the cut finder looks at."""
     # every n-th pixel is enough to average over, and spares reading a large picture twice
     step = max(1, max(image.shape[:2]) // (6 * THUMBNAIL_SIDE))
-    image = np.ascontiguousarray(image[::step, ::step])
-    height, width = image.shape[:2]
+    sparse = np.ascontiguousarray(image[::step, ::step])
+    height, width = sparse.shape[:2]
     scale = THUMBNAIL_SIDE / max(height, width)
     size = (max(8, round(width * scale)), max(8, round(height * scale)))
-    return cv2.resize(image, size, interpolation=cv2.INTER_AREA)
+    return cv2.resize(sparse, size, interpolation=cv2.INTER_AREA)
 
 
 def layout_change(one: np.ndarray, other: np.ndarray) -> float:
@@ -77,7 +79,7 @@ class CutFinder:
     def __init__(self) -> None:
         self._state: CutState | None = None
 
-    def update(self, image: np.ndarray) -> bool:
+    def update(self, image: Picture) -> bool:
         """Take the next (H, W, 3) uint8 RGB picture; True if it begins a new shot."""
         thumbnail = cut_thumbnail(image)
         state = self._state

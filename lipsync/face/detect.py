@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from lipsync.media.view import Picture
 from lipsync.types import Face, Size
 
 MESH_POINTS = 478
@@ -58,7 +59,7 @@ class Detector(Protocol):
 
     num_points: int  # landmarks per face
 
-    def detect(self, image: np.ndarray) -> list[Face]:
+    def detect(self, image: Picture) -> list[Face]:
         """Return the faces of one (H, W, 3) uint8 RGB picture in its px, sorted left to right."""
         ...
 
@@ -148,7 +149,7 @@ class MediaPipeDetector:
             self._finder.process(black)
             self._read_mesh(black, Region(0.5, 0.5, 1.0, 0.0))
 
-    def detect(self, image: np.ndarray) -> list[Face]:
+    def detect(self, image: Picture) -> list[Face]:
         """Return the faces of one (H, W, 3) uint8 RGB picture in its px, sorted left to right.
 
         Pictures may change size between calls as long as they show the same view.
@@ -178,7 +179,7 @@ class MediaPipeDetector:
         self._mesh.close()
         self._finder.close()
 
-    def _find_others(self, image: np.ndarray, known: list[Face], tiled: bool) -> list[Face]:
+    def _find_others(self, image: Picture, known: list[Face], tiled: bool) -> list[Face]:
         self._since_search = 0
         height, width = image.shape[:2]
         windows = [(0, 0, width, height)]
@@ -209,7 +210,7 @@ class MediaPipeDetector:
         return fresh
 
     def _find_boxes(
-        self, image: np.ndarray, window: tuple[int, int, int, int]
+        self, image: Picture, window: tuple[int, int, int, int]
     ) -> Iterator[tuple[np.ndarray, Region]]:
         left, top, right, bottom = window
         answer = self._finder.process(_cut_out(image, window))
@@ -225,7 +226,7 @@ class MediaPipeDetector:
             eyes = [np.array([eye.x, eye.y]) * size for eye in place.relative_keypoints[:2]]
             yield box.astype(np.float32), _region(box, eyes[1] - eyes[0], image.shape)
 
-    def _read_mesh(self, image: np.ndarray, region: Region) -> Face | None:
+    def _read_mesh(self, image: Picture, region: Region) -> Face | None:
         """Run the mesh on one region, handing over only the pixels it can see."""
         from mediapipe.framework.formats.rect_pb2 import NormalizedRect
 
@@ -268,7 +269,7 @@ def search_tiles(size: Size) -> list[tuple[int, int, int, int]]:
     return [(x, y, x + side, y + side) for y in starts[1] for x in starts[0]]
 
 
-def _cut_out(image: np.ndarray, window: tuple[int, int, int, int]) -> np.ndarray:
+def _cut_out(image: Picture, window: tuple[int, int, int, int]) -> np.ndarray:
     """Return the part of `image` inside `window`, grey where that lies outside the picture."""
     left, top, right, bottom = window
     part = image[max(top, 0) : bottom, max(left, 0) : right]

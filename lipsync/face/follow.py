@@ -8,8 +8,8 @@ from lipsync.face.cuts import CutFinder
 from lipsync.face.detect import Detector, scale_faces, working_size
 from lipsync.face.gallery import Gallery
 from lipsync.face.track import FaceTracker, Tracks
-from lipsync.media.colour import rgb_image
 from lipsync.media.frames import read_frames
+from lipsync.media.view import FrameView
 from lipsync.types import Clip
 
 _MATTERS = 0.3  # of the widest face in the frame
@@ -28,7 +28,7 @@ def follow_faces(
     detector.reset()
     for row, frame in enumerate(read_frames(clip, numbers)):
         size = working_size(frame.size, narrowest)
-        image = rgb_image(frame, size)
+        image = FrameView(frame, size)
         is_cut = cuts.update(image)
         if is_cut:
             detector.reset()
