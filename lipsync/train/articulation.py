@@ -3,7 +3,7 @@
 The committed numbers (about ten minutes on one core, three more for `--report`):
 
     python -m lipsync train articulation ../shared/clips/fit -o assets \\
-        --zero-lag 'grid_*' --same-person '*aoc*' --held-out ../shared/clips --report
+        --zero-lag 'grid_*' --held-out ../shared/clips --report
 
 One minute on a CPU, from two or more clips of your own, nothing of the program touched:
 
@@ -12,7 +12,8 @@ One minute on a CPU, from two or more clips of your own, nothing of the program 
 Writes `articulation.npz` (the ridge and the networks of `engines/draft/articulation.py`),
 `correlate.npz` (the ridge and the confidence of `score/correlate.py`), both with the config inside,
 and `PROVENANCE.md`. Every clip wants one talking face and its own voice; what mesh and ears found
-is kept in `--cache`, so that a second run starts at once.
+is kept in `--cache`, so that a second run starts at once. Clips that share a recording are found by
+their sound: they are held out together, and none that shares one with `--held-out` is learnt from.
 """
 
 from __future__ import annotations
@@ -43,6 +44,7 @@ from lipsync.train.fit import (
     train_network,
 )
 from lipsync.train.lessons import Lesson, study_clips
+from lipsync.train.overlap import separate
 from lipsync.train.provenance import LearntClip, write_provenance
 from lipsync.train.trial import (
     JudgeTrial,
@@ -93,19 +95,20 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     try:
         collection = collect_clips(list_clips(options.places), options.cache, print)
-        lessons = study_clips(collection.clips, config.same_person)
+        held_out = collect_clips(list_clips(options.held_out), options.cache, print).clips
+        named = {clip.name for clip in collection.clips}
+        held_out = tuple(clip for clip in held_out if clip.name not in named)
+        apart = separate(collection.clips, held_out)
+        lessons = study_clips(apart.clips, config.same_person)
         fit = fit_articulation(lessons, config)
         write_fit(fit, config, options.output)
         command = shlex.join(sys.argv[1:] if argv is None else argv)
-        write_provenance(options.output, command, fit.learnt, collection.refused)
+        write_provenance(options.output, command, fit.learnt, collection.refused | apart.refused)
         print(f"Written to {options.output}: articulation.npz, correlate.npz, PROVENANCE.md")
         if options.report:
             _report(lessons, fit, config)
-        if options.held_out:
-            known = set(lessons)
-            others = [path for path in list_clips(options.held_out) if path.stem not in known]
-            unheard = collect_clips(others, options.cache, print)
-            _report_held_out(study_clips(unheard.clips, config.same_person), fit, config)
+            if held_out:
+                _report_held_out(study_clips(held_out, config.same_person), fit, config)
     except LipsyncError as error:
         print(error, file=sys.stderr)
         return 2
@@ -289,7 +292,7 @@ def _read_options(argv: Sequence[str] | None) -> argparse.Namespace:
         type=Path,
         default=[],
         metavar="PLACE",
-        help="clips to measure on only",
+        help="clips to measure on only; what shares a recording with them is not learnt from",
     )
     options = parser.parse_args(argv)
     if options.steps < 2 or options.networks < 1:

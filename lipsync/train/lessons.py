@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +12,7 @@ from lipsync.engines.draft.articulation import net_features, ridge_features
 from lipsync.score.correlate import drop_slow, judge_features
 from lipsync.train.clips import TalkingClip, matches
 from lipsync.train.fit import Pair
+from lipsync.train.overlap import name_groups
 
 _TREMBLE = 0.5  # frames; faster than this the mesh trembles and the mouth does not
 
@@ -21,7 +22,7 @@ class Lesson:
     """One clip, ready to be learnt from; all at 25 Hz, T rows."""
 
     clip: TalkingClip
-    person: str  # clips of one person are fitted and held out together
+    person: str  # clips of one person or one recording are fitted and held out together
     mouth: np.ndarray  # (T, 3) the true opening, width and jaw drop, IOD
     ridge: Pair  # 70 features
     network: Pair  # 42 features
@@ -43,10 +44,13 @@ def study_clip(clip: TalkingClip, person: str) -> Lesson:
     )
 
 
-def study_clips(clips: Iterable[TalkingClip], same_person: Sequence[str]) -> dict[str, Lesson]:
-    """Return clip name -> lesson; clips that fit one pattern of `same_person` are one person's."""
-    lessons = {}
-    for clip in clips:
-        shared = [pattern for pattern in same_person if matches(clip.name, (pattern,))]
-        lessons[clip.name] = study_clip(clip, shared[0] if shared else clip.name)
-    return lessons
+def study_clips(clips: Sequence[TalkingClip], same_person: Sequence[str] = ()) -> dict[str, Lesson]:
+    """Return clip name -> lesson.
+
+    Clips that share sound, or fit one of the patterns `same_person`, count as one person's.
+    """
+    groups = name_groups(clips)
+    for pattern in same_person:
+        joined = {groups[clip.name] for clip in clips if matches(clip.name, (pattern,))}
+        groups = {n: min(joined) if group in joined else group for n, group in groups.items()}
+    return {clip.name: study_clip(clip, groups[clip.name]) for clip in clips}

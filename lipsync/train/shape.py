@@ -26,6 +26,7 @@ from lipsync.engines.draft.mesh import CONTROL, INNER_LIP, OUTER_LIP
 from lipsync.errors import LipsyncError
 from lipsync.face.mouth import fit_pose, mean_face, measure_canonical, person_face
 from lipsync.train.clips import CACHE, TalkingClip, collect_clips, list_clips
+from lipsync.train.overlap import separate
 
 _SLOW_SECONDS = 0.6  # sigma; as in engines/draft/motion.py
 _SEEN = (CONTROL, (*OUTER_LIP, *INNER_LIP))  # what the comparison looks at
@@ -106,11 +107,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the refit and print it beside the bundled one; returns 0, or 2 on unusable clips."""
     options = _read_options(argv)
     try:
-        clips = collect_clips(list_clips(options.places), options.cache).clips
+        found = collect_clips(list_clips(options.places), options.cache).clips
         others = collect_clips(list_clips(options.held_out), options.cache).clips
     except LipsyncError as error:
         print(error, file=sys.stderr)
         return 2
+    names = {clip.name for clip in found}
+    held_out = [clip for clip in others if clip.name not in names]
+    clips = separate(found, held_out).clips
     partner = mirror_pairs(mean_face())
     basis = fit_basis([read_moves(clip) for clip in clips], partner)
     face = fit_mean_face(clips, partner)
@@ -122,8 +126,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         basis=basis.astype(np.float32),
         mean_face=face.astype(np.float32),
     )
-    names = {clip.name for clip in clips}
-    moves = [read_moves(clip) for clip in others if clip.name not in names]
+    moves = [read_moves(clip) for clip in held_out]
     for name, tried in (("still", 0 * basis), ("bundled", bundled), ("refit", basis)):
         rest = [np.mean([unexplained(m, tried, np.array(p)) for m in moves]) for p in _SEEN]
         rough = roughness(tried, face, CONTROL)
@@ -142,7 +145,7 @@ def _read_options(argv: Sequence[str] | None) -> argparse.Namespace:
         type=Path,
         required=True,
         metavar="PLACE",
-        help="clips on which the refit and the bundled shape are compared",
+        help="clips on which refit and bundled shape are compared; none like them is learnt from",
     )
     return parser.parse_args(argv)
 
