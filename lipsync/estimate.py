@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 # seconds per frame on a small machine, until this job has been measured
 _USUAL = {"faces": 0.012, "voice": 0.006, "generate": 0.045, "score": 0.012}
+_ENOUGH = 10  # frames of a stage after which its own speed is believed
 
 
 class TimeLeft:
@@ -38,13 +39,14 @@ class TimeLeft:
         if self._stage is not None:
             spent[self._stage] = time.monotonic() - self._started
             finished[self._stage] = done
-        measured = [s for s in finished if finished[s] and s in _USUAL]
+        # the first frames of a job wait for models to load and say nothing of its pace
+        measured = [s for s in finished if finished[s] >= min(_ENOUGH, self._work.get(s, 0)) > 0]
         usual = sum(_USUAL[s] * finished[s] for s in measured)
         pace = sum(spent[s] for s in measured) / usual if usual else 1.0
         left = 0.0
         for stage, total in self._work.items():
             rate = _USUAL[stage] * pace
-            if stage in measured and finished[stage] >= min(total, 10):
+            if stage in measured and total:
                 rate = spent[stage] / finished[stage]
             left += rate * max(total - finished.get(stage, 0), 0)
         return left

@@ -19,15 +19,15 @@ import numpy as np
 
 from lipsync.audio.activity import speech_probability
 from lipsync.composite.fade import fade_weights
-from lipsync.composite.paste import paste_back
+from lipsync.composite.render import render_scene
 from lipsync.engines import create_engine, make_settings
 from lipsync.errors import InputError
 from lipsync.estimate import TimeLeft
-from lipsync.face.align import TEMPLATES, align_track, crop_face, to_crop_points
-from lipsync.face.follow import follow_faces
+from lipsync.face.align import TEMPLATES, align_track
+from lipsync.face.follow import exhaust, follow_faces
 from lipsync.face.gallery import Gallery
-from lipsync.face.mask import template_mask
 from lipsync.face.scenes import Stretch, describe_skipped, leave_out_profiles, split_output
+from lipsync.face.thumbnails import face_thumbnail
 from lipsync.face.track import choose_face
 from lipsync.media.colour import rgb_image
 from lipsync.media.frames import read_frames
@@ -43,8 +43,8 @@ from lipsync.types import (
     Engine,
     FaceChoice,
     FaceTrack,
+    FoundFace,
     Frame,
-    Generated,
     Progress,
     Request,
     Result,
@@ -53,7 +53,6 @@ from lipsync.types import (
     Skipped,
     SyncScore,
     Voice,
-    Window,
 )
 
 if TYPE_CHECKING:
@@ -115,7 +114,7 @@ class LipSyncPipeline:
         )
         gallery = Gallery(engine.spec.references)
         with self._detector() as detector, _hear(engine, job) as hearing:
-            track = yield from _find_face(job, detector, gallery, clock)
+            track = yield from _find_face(job, detector, gallery, hearing, clock)
             features, notes = yield from _await_voice(hearing, clock, total)
             track, turned = leave_out_profiles(track)
             skipped = tuple(describe_skipped(track, turned, job.rows, job.clip.fps))
@@ -153,13 +152,34 @@ class LipSyncPipeline:
         probe_voice(audio or video, self.limits)
         heard = read_audio(audio or video, ANALYSIS_RATE)
         with self._detector() as detector:
-            judging = judge_clip(clip, heard, face or FaceChoice(), detector)
-            while True:
-                try:
-                    next(judging)
-                except StopIteration as finished:
-                    score: SyncScore = finished.value
-                    return score
+            return exhaust(judge_clip(clip, heard, face or FaceChoice(), detector))
+
+    def find_faces(self, video: Path, seconds: float = 10.0) -> list[FoundFace]:
+        """Return the people seen in the first `seconds` of a clip, by shot, then left to right.
+
+        Raises `InputError` if the clip cannot be read; nobody found is an empty list.
+        """
+        clip = probe_clip(video, self.limits)
+        numbers = range(min(clip.num_frames, max(1, round(seconds * clip.fps))))
+        with self._detector() as detector:
+            tracks = exhaust(follow_faces(clip, numbers, detector, Gallery(0)))
+        people = [
+            (number, candidate)
+            for shot in tracks.shots
+            for number, candidate in enumerate(tracks.in_shot(shot), start=1)
+        ]
+        middles = [person.rows[len(person.rows) // 2] for _, person in people]
+        frames = {frame.index: frame for frame in read_frames(clip, sorted(set(middles)))}
+        return [
+            FoundFace(
+                number=number,
+                seconds=float(row / clip.fps),
+                share=tracks.share(person),
+                box=person.box,
+                thumbnail=face_thumbnail(frames[row], person.box),
+            )
+            for (number, person), row in zip(people, middles, strict=True)
+        ]
 
     def close(self) -> None:
         """Free what is resident; the pipeline can be used again and loads afresh."""
@@ -234,7 +254,11 @@ def _hear(engine: Engine, job: _Job) -> Iterator[Future[tuple[torch.Tensor, tupl
 
 
 def _find_face(
-    job: _Job, detector: Detector, gallery: Gallery, clock: TimeLeft
+    job: _Job,
+    detector: Detector,
+    gallery: Gallery,
+    hearing: Future[tuple[torch.Tensor, tuple[str, ...]]],
+    clock: TimeLeft,
 ) -> Generator[Progress, None, FaceTrack]:
     clock.begin("faces")
     total = len(job.numbers)
@@ -246,6 +270,8 @@ def _find_face(
             return choose_face(
                 finished.value, job.request.face, job.clip.size, job.clip.fps, job.numbers.start
             )
+        if hearing.done():
+            hearing.result()  # a voice that cannot be used ends the job now, not after the search
         yield Progress("faces", done, total, clock.seconds_left(done))
 
 
@@ -289,7 +315,8 @@ def _generate(
             if stretch is None:
                 break
             scene = _make_scene(job, engine, track, features, gallery, stretch)
-            for frame in _paint(scene, frames, engine, job, weights):
+            fades = weights[stretch.start : stretch.stop]
+            for frame in render_scene(scene, frames, engine, job.settings, job.request.seed, fades):
                 writer.write(frame)
                 done += 1
                 preview = None
@@ -319,50 +346,6 @@ def _make_scene(
         references=gallery.references(track, stretch.segment),
         first_output=stretch.start,
     )
-
-
-def _paint(
-    scene: Scene, frames: Iterator[Frame], engine: Engine, job: _Job, weights: np.ndarray
-) -> Iterator[Frame]:
-    """Yield the scene's frames with their new mouths, one window after the other."""
-    import torch
-
-    rng = torch.Generator().manual_seed(job.request.seed)
-    waiting: list[Frame] = []  # the frames of the windows the engine has taken but not answered
-    windows = _cut_windows(scene, frames, engine.spec.window, waiting)
-    done = 0
-    for generated in engine.generate(scene, windows, job.settings, rng):
-        for offset, face in enumerate(generated.faces):
-            weight = float(weights[scene.first_output + done])
-            mask = _mask_of(generated, offset, engine) * np.float32(weight)
-            yield paste_back(waiting.pop(0), face, mask, scene.alignment.matrices[done])
-            done += 1
-
-
-def _cut_windows(
-    scene: Scene, frames: Iterator[Frame], length: int, waiting: list[Frame]
-) -> Iterator[Window]:
-    size = scene.alignment.size
-    for start in range(0, len(scene.rows), length):
-        stop = min(start + length, len(scene.rows))
-        batch = [next(frames) for _ in range(start, stop)]
-        waiting += batch
-        matrices = scene.alignment.matrices[start:stop]
-        points = scene.track.landmarks[scene.rows[start:stop]]
-        yield Window(
-            start=start,
-            faces=np.stack([crop_face(f, m, size) for f, m in zip(batch, matrices, strict=True)]),
-            landmarks=np.stack(
-                [to_crop_points(p, m) for p, m in zip(points, matrices, strict=True)]
-            ),
-            audio=scene.features[start:stop],
-        )
-
-
-def _mask_of(generated: Generated, offset: int, engine: Engine) -> np.ndarray:
-    if generated.masks is not None:
-        return generated.masks[offset]
-    return template_mask(TEMPLATES[engine.spec.template].mask, generated.faces.shape[1])
 
 
 def _score_file(

@@ -296,6 +296,17 @@ class FaceChoice:
 
 
 @dataclass(frozen=True)
+class FoundFace:
+    """Somebody a user may choose."""
+
+    number: int  # from the left within the shot, 1 = leftmost; what `FaceChoice.number` takes
+    seconds: float  # time of the thumbnail in the clip
+    share: float  # of the shot's frames in which the face is seen, [0, 1]
+    box: np.ndarray  # (4,) px at that time
+    thumbnail: np.ndarray  # (128, 128, 3) uint8 RGB
+
+
+@dataclass(frozen=True)
 class Request:
     """One job, as asked for."""
 

@@ -56,13 +56,18 @@ def _listen(audio: Audio) -> SpeechProbability:
     if audio.rate != RATE:
         raise ValueError(f"speech is sought at {RATE} Hz, not {audio.rate}")
     count = max(1, -(-len(audio.samples) // _STEP))
-    padded = np.pad(audio.samples, (0, count * _STEP - len(audio.samples)))
     with _one_at_a_time, one_thread(), torch.inference_mode():
         model = _model()
         model.reset_states()
         values = [
-            float(model(torch.from_numpy(padded[i * _STEP : (i + 1) * _STEP]), RATE))
-            for i in range(count)
+            float(model(torch.from_numpy(_step(audio.samples, number)), RATE))
+            for number in range(count)
         ]
     times = (np.arange(count) + 0.5) * _STEP / RATE
     return SpeechProbability(times, np.asarray(values, np.float32))
+
+
+def _step(samples: np.ndarray, number: int) -> np.ndarray:
+    """Return step `number` of the samples (512,), filled up with silence at the end."""
+    part = samples[number * _STEP : (number + 1) * _STEP]
+    return np.pad(part, (0, _STEP - len(part)))

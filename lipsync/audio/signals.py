@@ -19,6 +19,7 @@ SIGNAL_RATE = RATE // HOP  # Hz
 _WINDOW = 400  # samples, 25 ms
 _FFT = 512
 _BLOCK = 2048  # frames computed at once
+_HALO = 1600  # samples seen beyond a block on each side, a multiple of 8 and of the hop
 _BAND_EDGES = (100, 400, 700, 1100, 1700, 2600, 4000, 7600)  # Hz
 _NUM_MEL = 24
 _LPC_RATE, _LPC_ORDER = 10_000, 12
@@ -35,20 +36,31 @@ def num_signal_frames(num_samples: int) -> int:
     return max(1, num_samples // HOP)
 
 
-def level_voice(samples: np.ndarray) -> np.ndarray:
-    """Scale (N,) float32 samples so that the 95th percentile of the 25 ms RMS is 0.1."""
+def voice_gain(samples: np.ndarray) -> float:
+    """Return the factor that brings the 95th percentile of the 25 ms RMS of (N,) to 0.1."""
     count = max(1, len(samples) // _WINDOW)
     blocks = samples[: count * _WINDOW].reshape(count, -1)
-    loud = float(np.percentile(np.sqrt(np.mean(blocks**2, axis=1)), 95)) if blocks.size else 0.0
-    return samples * np.float32(_LEVEL / loud) if loud > 1e-7 else samples
+    if not blocks.size:
+        return 1.0
+    power = np.einsum("ij,ij->i", blocks, blocks) / blocks.shape[1]
+    loud = float(np.sqrt(np.percentile(power, 95)))
+    return _LEVEL / loud if loud > 1e-7 else 1.0
 
 
-def _frames(samples: np.ndarray, window: int, hop: int, count: int) -> Iterator[np.ndarray]:
-    """Yield blocks (B, window) of frames centred on multiples of `hop`."""
-    padded = np.pad(samples, (window // 2, window + hop))
-    view = np.lib.stride_tricks.sliding_window_view(padded, window)[::hop]
+def _stretches(samples: np.ndarray) -> Iterator[np.ndarray]:
+    """Yield the samples behind each block of frames, with a halo (zeros beyond the ends)."""
+    count = num_signal_frames(len(samples))
     for start in range(0, count, _BLOCK):
-        yield view[start : min(start + _BLOCK, count)]
+        low, high = start * HOP - _HALO, min(start + _BLOCK, count) * HOP + _HALO
+        part = samples[max(low, 0) : high]
+        yield np.pad(part, (max(-low, 0), high - max(low, 0) - len(part)))
+
+
+def _frames(stretch: np.ndarray, window: int, hop: int, halo: int) -> np.ndarray:
+    """Return (B, window): frames of a stretch centred on multiples of `hop` between its halos."""
+    count = (len(stretch) - 2 * halo) // hop
+    view = np.lib.stride_tricks.sliding_window_view(stretch, window)
+    return view[halo - window // 2 :: hop][:count]
 
 
 def _mel_bank() -> np.ndarray:
@@ -68,16 +80,18 @@ def _band_bank() -> np.ndarray:
     return np.stack([(bins >= low) & (bins < high) for low, high in spans], axis=1).astype(float)
 
 
-def _spectral(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _spectral(samples: np.ndarray, gain: float) -> tuple[np.ndarray, np.ndarray]:
     """Return band energies in dB (N, 9) and log-mel in dB (N, 24)."""
     count = num_signal_frames(len(samples))
     window = np.hanning(_WINDOW + 1)[:-1]
     bank = np.concatenate([_band_bank(), _mel_bank()], axis=1)
-    rows = [
-        10 * np.log10(np.abs(np.fft.rfft(block * window, _FFT)) ** 2 @ bank + 1e-10)
-        for block in _frames(samples, _WINDOW, HOP, count)
-    ]
-    energy = np.concatenate(rows)
+    energy = np.empty((count, bank.shape[1]), np.float32)
+    done = 0
+    for stretch in _stretches(samples):
+        frames = _frames(stretch * np.float32(gain), _WINDOW, HOP, _HALO)
+        power = np.abs(np.fft.rfft(frames * window, _FFT)) ** 2
+        energy[done : done + len(frames)] = 10 * np.log10(power @ bank + 1e-10)
+        done += len(frames)
     return energy[:, :9], energy[:, 9:]
 
 
@@ -93,13 +107,13 @@ def formants(samples: np.ndarray) -> np.ndarray:
 
     Frames without a clear pair keep the neutral vowel's 500 and 1500 Hz.
     """
-    count = num_signal_frames(len(samples))
-    slow = resample_poly(samples, _LPC_RATE, RATE).astype(np.float64)
-    slow = np.append(slow[:1], slow[1:] - 0.97 * slow[:-1])
     window = np.hamming(250)
-    found = [
-        _formant_block(block * window) for block in _frames(slow, 250, _LPC_RATE // 100, count)
-    ]
+    halo = _HALO * _LPC_RATE // RATE
+    found = []
+    for stretch in _stretches(samples):
+        slow = resample_poly(stretch, _LPC_RATE, RATE).astype(np.float64)
+        slow[1:] -= 0.97 * slow[:-1]
+        found.append(_formant_block(_frames(slow, 250, _LPC_RATE // SIGNAL_RATE, halo) * window))
     return median_filter(np.concatenate(found), size=(5, 1), mode="nearest")
 
 
@@ -107,7 +121,7 @@ def _formant_block(frames: np.ndarray) -> np.ndarray:
     """Return (B, 2) F1 and F2 of windowed frames (B, 250) at 10 kHz."""
     spectrum = np.abs(np.fft.rfft(frames, 512)) ** 2
     correlation = np.fft.irfft(spectrum)[:, : _LPC_ORDER + 1]
-    correlation[:, 0] = correlation[:, 0] * 1.0001 + 1e-9
+    correlation[:, 0] = correlation[:, 0] * 1.0001 + 1e-12
     lag = np.abs(np.subtract.outer(np.arange(_LPC_ORDER), np.arange(_LPC_ORDER)))
     predictor = np.linalg.solve(correlation[:, lag], correlation[:, 1:, None])[..., 0]
     companion = np.zeros((len(frames), _LPC_ORDER, _LPC_ORDER))
@@ -126,11 +140,10 @@ def voice_signals(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     `samples` is (M,) float32 at 16 kHz; row n is centred on n/100 s.
     """
-    levelled = level_voice(samples)
-    bands, mel = _spectral(levelled)
+    bands, mel = _spectral(samples, voice_gain(samples))
     envelope = _unit_range(bands[:, 8], 40.0)
     sonority = _unit_range(bands[:, 7], 35.0)
-    pitch = formants(levelled)
+    pitch = formants(samples)
     first = (pitch[:, 0] - 500) / 300 * sonority
     second = (pitch[:, 1] - 1500) / 500 * sonority
     floored = np.maximum(bands[:, :7], bands[:, :7].max(axis=0) - 45.0)

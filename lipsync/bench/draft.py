@@ -36,7 +36,7 @@ from lipsync.engines.draft.engine import DraftEngine, DraftSettings
 from lipsync.engines.draft.motion import Person
 from lipsync.errors import InputError, LipsyncError
 from lipsync.face.detect import MediaPipeDetector
-from lipsync.face.follow import follow_faces
+from lipsync.face.follow import exhaust, follow_faces
 from lipsync.face.gallery import Gallery
 from lipsync.face.mouth import measure_mouth, person_face
 from lipsync.face.track import choose_face
@@ -192,13 +192,9 @@ def _compare(
 def _track(path: Path) -> FaceTrack:
     clip = probe_clip(path)
     detector = MediaPipeDetector()
-    following = follow_faces(clip, range(clip.num_frames), detector, Gallery(0))
-    while True:
-        try:
-            next(following)
-        except StopIteration as finished:
-            detector.close()
-            return choose_face(finished.value, FaceChoice(), clip.size, clip.fps)
+    tracks = exhaust(follow_faces(clip, range(clip.num_frames), detector, Gallery(0)))
+    detector.close()
+    return choose_face(tracks, FaceChoice(), clip.size, clip.fps)
 
 
 def _outside_equal(source: Path, written: Path, engine: RecordingEngine) -> float:

@@ -16,7 +16,7 @@ _WIDTH_UNIT = 0.05  # IOD
 _ANGLE_UNIT = 9.0  # degrees
 _TOO_CLOSED = 0.02  # IOD; stretching a closed mouth open shows no teeth, the other way round works
 _SWITCH = 1.2  # cost of changing the picture
-_OWN_DRIFT = 0.15  # small price of the frame's own, ever-changing mouth
+OWN_DRIFT = 0.15  # small price of the frame's own, ever-changing mouth
 _FADE = 0.3  # share of the neighbour in the frames beside a change
 OWN = 0  # the state that stands for the frame's own mouth; state k + 1 is reference k
 

@@ -11,7 +11,7 @@ import torch
 
 from lipsync.engines.draft.articulation import hear_articulation
 from lipsync.engines.draft.cavity import Light
-from lipsync.engines.draft.choice import OWN, Lender, choose_lenders, likeness_cost
+from lipsync.engines.draft.choice import OWN, OWN_DRIFT, Lender, choose_lenders, likeness_cost
 from lipsync.engines.draft.mesh import CONTROL
 from lipsync.engines.draft.motion import Motion, Person, plan_motion, study_person, want_mouth
 from lipsync.engines.draft.paint import MouthPicture, own_mouth, paint_frame, read_light
@@ -132,7 +132,7 @@ def _planned_frames(motions: Iterator[Motion], gallery: _Gallery) -> Iterator[_P
                 for t in range(len(motion.wanted))
             ]
         )
-        chosen = choose_lenders(np.concatenate([own + 0.15, cost], axis=1))
+        chosen = choose_lenders(np.concatenate([own + OWN_DRIFT, cost], axis=1))
         for t, lenders in enumerate(chosen):
             yield _Plan((motion.source[t], motion.target[t]), float(motion.scale[t]), lenders)
 
