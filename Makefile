@@ -26,7 +26,7 @@ FIND_PYTHON = for name in $(PYTHON) python3.12 python3.11 python3 python; do \
 	2>/dev/null && echo "$$name" && break; done
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo test check format clean
+.PHONY: help install run demo test screenshots check format clean
 
 help:
 	@sed -n '2,4s/^# *//p' Makefile
@@ -68,6 +68,9 @@ demo: $(INSTALLED)
 
 test: $(INSTALLED_DEV)
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -n auto $(PYTEST_ARGS)
+
+screenshots: $(INSTALLED_DEV)
+	@$(PY) tests/screenshots.py
 
 check: $(INSTALLED_DEV)
 	@$(PY) -m ruff check .

@@ -31,6 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_sync(commands)
     _add_score(commands)
+    _add_faces(commands)
     presets = commands.add_parser("presets", help="list the presets", allow_abbrev=False)
     _add_json(presets)
     doctor = commands.add_parser(
@@ -111,6 +112,21 @@ def _add_score(commands: argparse._SubParsersAction) -> None:
     )
     _add_limit(score)
     _add_json(score)
+
+
+def _add_faces(commands: argparse._SubParsersAction) -> None:
+    faces = commands.add_parser(
+        "faces", help="list the faces of a clip, numbered as --face takes them", allow_abbrev=False
+    )
+    faces.add_argument("video", type=Path, metavar="VIDEO")
+    faces.add_argument(
+        "--seconds", type=_seconds, default=10.0, metavar="S", help="look this far; default: 10"
+    )
+    faces.add_argument(
+        "--thumbnails", type=Path, metavar="DIR", help="write a picture of each into this folder"
+    )
+    _add_limit(faces)
+    _add_json(faces)
 
 
 def _add_forwarded(

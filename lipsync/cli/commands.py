@@ -17,11 +17,14 @@ from typing import TYPE_CHECKING, Any
 from lipsync.cli.arguments import build_parser
 from lipsync.cli.progress import ProgressLine
 from lipsync.cli.report import (
+    describe_face,
     describe_result,
     describe_score,
+    face_as_json,
     result_as_json,
     score_as_json,
     versions,
+    write_thumbnails,
 )
 from lipsync.errors import InputError, LipsyncError
 from lipsync.presets import PRESETS_FOLDER, Preset, Problem, load_presets
@@ -142,6 +145,20 @@ def _score(arguments: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
+def _faces(arguments: argparse.Namespace) -> int:
+    with closing(_open_pipeline(arguments.max_minutes)) as pipeline:
+        found = pipeline.find_faces(arguments.video, arguments.seconds)
+    if arguments.thumbnails:
+        write_thumbnails(found, arguments.thumbnails)
+    if arguments.as_json:
+        _print_json({"video": str(arguments.video), "faces": [face_as_json(f) for f in found]})
+    elif not found:
+        print(f"No face was found in the first {arguments.seconds:g} s.")
+    else:
+        print("\n".join(describe_face(face) for face in found))
+    return EXIT_DONE
+
+
 def _presets(arguments: argparse.Namespace) -> int:
     presets, problems = _load_presets()
     for problem in problems:
@@ -186,6 +203,7 @@ def _train(arguments: argparse.Namespace) -> int:
 _COMMANDS = {
     "sync": _sync,
     "score": _score,
+    "faces": _faces,
     "presets": _presets,
     "doctor": _doctor,
     "demo": _demo,

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 from lipsync import __version__
-from lipsync.types import Request, Result, SyncScore
+from lipsync.errors import OutputError
+from lipsync.types import FoundFace, Request, Result, SyncScore
 
 # what decides how a result looks, so that a report tells with what it was made
 _REPORTED_PACKAGES = ("av", "mediapipe", "numpy", "opencv-contrib-python", "scipy", "torch")
@@ -96,6 +98,41 @@ def describe_score(score: SyncScore) -> str:
         f"({score.offset_ms:+.0f} ms): {score.verdict}\n"
         f"judge {score.judge}: {score.worth}"
     )
+
+
+def face_as_json(face: FoundFace) -> dict[str, Any]:
+    """Return who may be chosen as plain JSON values; the box in px."""
+    return {
+        "number": face.number,
+        "seconds": face.seconds,
+        "share": face.share,
+        "box": [float(value) for value in face.box],
+    }
+
+
+def describe_face(face: FoundFace) -> str:
+    """Return one line about a face, for people."""
+    left, top, right, bottom = (round(float(value)) for value in face.box)
+    return (
+        f"face {face.number}: {right - left} x {bottom - top} px at {left},{top} "
+        f"(seen at {face.seconds:.1f} s, in {100 * face.share:.0f} % of its shot)"
+    )
+
+
+def write_thumbnails(faces: Iterable[FoundFace], folder: Path) -> None:
+    """Write one PNG per face into `folder`, made if need be. Raises OutputError if it cannot."""
+    from PIL import Image
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for count, face in enumerate(faces, start=1):
+            name = f"{count:02d}-face-{face.number}.png"
+            Image.fromarray(face.thumbnail).save(folder / name)
+    except OSError as error:
+        raise OutputError(
+            f"The thumbnails cannot be written to {folder} ({error.strerror}); "
+            "choose another folder."
+        ) from error
 
 
 def _request_as_json(request: Request, preset: str | None) -> dict[str, Any]:

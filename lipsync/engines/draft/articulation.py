@@ -129,10 +129,10 @@ def articulate(
 def _activity(audio: Audio, sonority: np.ndarray, times: np.ndarray) -> np.ndarray:
     """Return (T,) in [0, 1]: 0 in real pauses, music and noise, 1 while somebody speaks."""
     loud = gaussian_filter1d(maximum_filter1d(sonority, 41), 6, mode="nearest")
-    gate = np.clip((loud - 0.1) / 0.15, 0, 1)
+    gate = np.clip((loud - 0.05) / 0.1, 0, 1)  # wide: a tight gate swallows soft syllables
     probability = speech_probability(audio)
     speech = gaussian_filter1d(maximum_filter1d(probability.values, 13), 2, mode="nearest")
-    speech_gate = np.clip((speech - 0.15) / 0.3, 0, 1)
+    speech_gate = np.clip((speech - 0.1) / 0.25, 0, 1)
     signal_times = np.arange(len(sonority)) / SIGNAL_RATE
     return np.interp(times, signal_times, gate) * np.interp(times, probability.times, speech_gate)
 

@@ -1,0 +1,65 @@
+"""Rendering a scene for an engine that leaves the mask to us."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import torch
+from made_faces import faces_with, frame_of, picture, placed, speaking, track_of
+
+from lipsync.composite.render import render_scene
+from lipsync.face.align import TEMPLATES, align_track
+from lipsync.media.colour import rgb_image
+from lipsync.types import Audio, Checkpoint, EngineSpec, Generated, Scene, Window
+
+COUNT, SIDE = 7, 96
+
+
+class TintingEngine:
+    """Gives every crop back, some levels too bright, with no mask of its own."""
+
+    spec = EngineSpec("tint", "Tint", "none", template="latentsync", size=SIDE, window=3)
+    Settings: type = dict
+
+    def encode_audio(
+        self, audio: Audio, num_frames: int, fps: Fraction, checkpoint: Checkpoint
+    ) -> torch.Tensor:
+        raise AssertionError("the scene brings its features")
+
+    def generate(
+        self, scene: Scene, windows: Iterable[Window], settings: Any, rng: torch.Generator
+    ) -> Iterator[Generated]:
+        for window in windows:
+            assert len(window.faces) == min(3, COUNT - window.start)
+            yield Generated(np.clip(window.faces.astype(int) + 14, 0, 255).astype(np.uint8))
+
+
+def render(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the frames (T, H, W, 3) before and after."""
+    track = track_of(placed(faces_with(speaking(COUNT))))
+    alignment = align_track(track, slice(0, COUNT), TEMPLATES["latentsync"], SIDE)
+    scene = Scene(track, np.arange(COUNT), alignment, torch.zeros(COUNT, 1), Fraction(25), (), 0)
+    frames = [frame_of(picture(), index) for index in range(COUNT)]
+    after = list(render_scene(scene, iter(frames), TintingEngine(), {}, 0, weights))
+    assert [frame.index for frame in after] == list(range(COUNT))
+    before = np.stack([rgb_image(frame) for frame in frames])
+    return before, np.stack([rgb_image(frame) for frame in after])
+
+
+def test_a_tint_is_taken_out_and_the_rest_is_untouched() -> None:
+    before, after = render(np.ones(COUNT, np.float32))
+    change = np.abs(after.astype(int) - before.astype(int)).max(axis=3)
+    assert (change[:, :4] == 0).all(), "nothing changes far above the face"
+    assert 0 < (change > 0).mean() < 0.9
+    assert (after.astype(int) - before.astype(int)).mean() < 1.5, "most of the 14 levels are gone"
+
+
+def test_weights_fade_a_frame_out() -> None:
+    weights = np.ones(COUNT, np.float32)
+    weights[2] = 0.0
+    before, after = render(weights)
+    assert np.array_equal(before[2], after[2])
+    assert not np.array_equal(before[3], after[3])
