@@ -236,8 +236,12 @@ def _stretched(matrices: np.ndarray, template: Template) -> np.ndarray:
 
 def _extended(image: np.ndarray, inside: Rect, wanted: Rect) -> np.ndarray:
     """Grow an image of `inside` to `wanted`, repeating its border; also where they do not meet."""
-    columns = np.clip(np.arange(wanted.left, wanted.right) - inside.left, 0, image.shape[1] - 1)
-    rows = np.clip(np.arange(wanted.top, wanted.bottom) - inside.top, 0, image.shape[0] - 1)
     if inside == wanted:
         return np.ascontiguousarray(image)
+    above, beneath = inside.top - wanted.top, wanted.bottom - inside.bottom
+    before, behind = inside.left - wanted.left, wanted.right - inside.right
+    if min(above, beneath, before, behind) >= 0:
+        return cv2.copyMakeBorder(image, above, beneath, before, behind, cv2.BORDER_REPLICATE)
+    columns = np.clip(np.arange(wanted.left, wanted.right) - inside.left, 0, image.shape[1] - 1)
+    rows = np.clip(np.arange(wanted.top, wanted.bottom) - inside.top, 0, image.shape[0] - 1)
     return np.ascontiguousarray(image[rows[:, None], columns[None, :]])

@@ -59,6 +59,7 @@ _TUCK = 0.30  # share of the lip's thickness by which a sealing lip is read from
 _EDGE = 0.008  # IOD, softness of the line where the lips meet and of the mouth's rim
 _TOOTH_SHARE = 0.8  # of the opening, from above, that shows what rides with the upper lip
 _SHADE, _SHADE_DEPTH = 0.65, 0.06  # how much a lip coming down darkens, below which IOD of opening
+_VISIBLE = 0.02  # share of a pixel that is worth drawing
 _LIP_LINE = 0.45  # brightness of the line between closed lips, of the lip's own
 _MAX_OFFSET = 40.0  # levels by which a lent mouth may be relit
 
@@ -189,17 +190,12 @@ class MouthPlace:
         lips *= (1 - dim * interior)[..., None]
         hollow = self.inside * (1 - interior)  # open here, but the lender shows lip
         leak = interior * (1 - self.inside)  # lip here, but the lender shows its inside
-        if hollow.max() > 0.02:
-            cavity = draw_cavity(self.across, self.below, self.depth, self.half_width, light)
-            lips += hollow[..., None] * (cavity - lips)
-        line = picture.image[
-            tuple(
-                np.clip(points[_OUTER[5]], 0, np.array(picture.image.shape[1::-1]) - 1)[
-                    ::-1
-                ].astype(int)
-            )
-        ]
-        lips += leak[..., None] * (_LIP_LINE * line.astype(np.float32) - lips)
+        empty = hollow > _VISIBLE
+        cavity = draw_cavity(
+            self.across[empty], self.below[empty], self.depth[empty], self.half_width, light
+        )
+        lips[empty] += hollow[empty, None] * (cavity - lips[empty])
+        lips += leak[..., None] * (_LIP_LINE * _lip_colour(picture) - lips)
         return lips
 
     def relight(self, lent: np.ndarray, below: np.ndarray) -> np.ndarray:
@@ -218,6 +214,14 @@ def _slimness(points: np.ndarray) -> float:
     """Return the opening's height over its width."""
     width = float(np.linalg.norm(points[_INNER[10]] - points[_INNER[0]]))
     return float(np.linalg.norm(points[_INNER[5]] - points[_INNER[15]])) / max(width, 1e-6)
+
+
+def _lip_colour(picture: MouthPicture) -> np.ndarray:
+    """Return the (3,) float32 median RGB along the middle of both lips."""
+    middles = np.rint((picture.points[_OUTER] + picture.points[_INNER]) / 2).astype(int)
+    highest = np.array(picture.image.shape[1::-1]) - 1
+    columns, rows = np.clip(middles, 0, highest).T
+    return np.median(picture.image[rows, columns], axis=0).astype(np.float32)
 
 
 def _tucked(points: np.ndarray, closing: float) -> np.ndarray:
