@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import sys
 
 
 def parse_arguments(words: list[str] | None = None) -> argparse.Namespace:
@@ -25,11 +26,18 @@ def main(words: list[str] | None = None) -> None:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
     from lipsync import LipSyncPipeline
+    from lipsync.media.export import ensure_ffmpeg_on_path
     from lipsync.ui.layout import build_ui, launch_options
 
-    build_ui(LipSyncPipeline).launch(
-        server_name=arguments.host, server_port=arguments.port, **launch_options()
-    )
+    ensure_ffmpeg_on_path()
+    screen = build_ui(LipSyncPipeline)
+    try:
+        screen.launch(server_name=arguments.host, server_port=arguments.port, **launch_options())
+    except OSError:
+        sys.exit(
+            f"{arguments.host}:{arguments.port} cannot be served, another program may be using it; "
+            f"choose another with --port ({error})."
+        )
 
 
 if __name__ == "__main__":

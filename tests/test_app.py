@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -37,3 +38,20 @@ def test_arguments_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("GRADIO_SERVER_PORT", "9000")
     assert vars(parse_arguments([])) == {"host": "0.0.0.0", "port": 9000}
     assert vars(parse_arguments(["--host", "::1", "--port", "1"])) == {"host": "::1", "port": 1}
+
+
+def test_a_taken_port_is_a_sentence() -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = subprocess.run(
+            [sys.executable, "app.py", "--port", str(port)],
+            cwd=ROOT,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == 1
+    assert f"127.0.0.1:{port} cannot be served" in done.stderr
+    assert "Traceback" not in done.stderr

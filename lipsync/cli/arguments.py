@@ -32,6 +32,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_sync(commands)
     _add_score(commands)
     _add_faces(commands)
+    _add_export(commands)
     presets = commands.add_parser("presets", help="list the presets", allow_abbrev=False)
     _add_json(presets)
     doctor = commands.add_parser(
@@ -127,6 +128,23 @@ def _add_faces(commands: argparse._SubParsersAction) -> None:
     )
     _add_limit(faces)
     _add_json(faces)
+
+
+def _add_export(commands: argparse._SubParsersAction) -> None:
+    export = commands.add_parser(
+        "export", help="show a result beside its source, or cut a small preview", allow_abbrev=False
+    )
+    kinds = export.add_subparsers(dest="kind", required=True, metavar="KIND")
+    both = kinds.add_parser("side-by-side", help="source left, result right", allow_abbrev=False)
+    both.add_argument("source", type=Path, metavar="SOURCE", help="the clip or photo of the job")
+    both.add_argument("result", type=Path, metavar="RESULT")
+    both.add_argument("--fit", choices=FITS, default="bounce", help="that of the job")
+    preview = kinds.add_parser("preview", help="a small copy of a few seconds", allow_abbrev=False)
+    preview.add_argument("source", type=Path, metavar="CLIP")
+    preview.add_argument("--start", type=_seconds, default=0.0, metavar="S")
+    preview.add_argument("--seconds", type=_seconds, default=5.0, metavar="S")
+    for kind in (both, preview):
+        kind.add_argument("-o", "--output", type=Path, required=True, metavar="OUT")
 
 
 def _add_forwarded(

@@ -159,6 +159,19 @@ def _faces(arguments: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
+def _export(arguments: argparse.Namespace) -> int:
+    from lipsync.media.export import export_preview, export_side_by_side
+    from lipsync.media.probe import probe_clip
+
+    if arguments.kind == "side-by-side":
+        export_side_by_side(arguments.source, arguments.result, arguments.output, fit=arguments.fit)
+    else:
+        clip = probe_clip(arguments.source)
+        export_preview(clip, arguments.output, arguments.start, arguments.seconds)
+    print(arguments.output)
+    return EXIT_DONE
+
+
 def _presets(arguments: argparse.Namespace) -> int:
     presets, problems = _load_presets()
     for problem in problems:
@@ -204,6 +217,7 @@ _COMMANDS = {
     "sync": _sync,
     "score": _score,
     "faces": _faces,
+    "export": _export,
     "presets": _presets,
     "doctor": _doctor,
     "demo": _demo,

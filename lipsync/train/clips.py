@@ -12,7 +12,7 @@ import hashlib
 import inspect
 import math
 import os
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -27,10 +27,10 @@ from lipsync.engines.draft.articulation import VoiceChannels, voice_channels
 from lipsync.errors import InputError
 from lipsync.face import detect, follow, track
 from lipsync.face.detect import Detector, MediaPipeDetector
-from lipsync.face.follow import follow_faces
+from lipsync.face.follow import exhaust, follow_faces
 from lipsync.face.gallery import Gallery
 from lipsync.face.mouth import measure_mouth
-from lipsync.face.track import Tracks, choose_face
+from lipsync.face.track import choose_face
 from lipsync.media.probe import probe_clip
 from lipsync.media.sound import check_voice, read_audio
 from lipsync.types import Audio, FaceChoice
@@ -165,7 +165,7 @@ def matches(name: str, patterns: Iterable[str]) -> bool:
 
 def _see(path: Path, detector: Detector) -> dict[str, np.ndarray]:
     clip = probe_clip(path)
-    tracks = _drain(follow_faces(clip, range(clip.num_frames), detector, Gallery(0)))
+    tracks = exhaust(follow_faces(clip, range(clip.num_frames), detector, Gallery(0)))
     person = choose_face(tracks, FaceChoice(), clip.size, clip.fps)
     longest = max(person.segments(), key=lambda run: run.stop - run.start)
     return {
@@ -198,13 +198,3 @@ def _kept(file: Path, make: Callable[[], dict[str, np.ndarray]]) -> dict[str, np
 def _code_hash(modules: tuple[ModuleType, ...]) -> str:
     text = "".join(inspect.getsource(module) for module in modules)
     return hashlib.sha256((text + repr(viseme_table())).encode()).hexdigest()[:12]
-
-
-def _drain(following: Generator[int, None, Tracks]) -> Tracks:
-    """Run a generator to its end and return its value."""
-    while True:
-        try:
-            next(following)
-        except StopIteration as finished:
-            tracks: Tracks = finished.value
-            return tracks
