@@ -36,7 +36,7 @@ def main(words: list[str] | None = None) -> None:
     except OSError:
         sys.exit(
             f"{arguments.host}:{arguments.port} cannot be served, another program may be using it; "
-            f"choose another with --port ({error})."
+            "choose another with --port."
         )
 
 
