@@ -70,6 +70,7 @@ class DraftNumbers:
     cpu_ratio: float
     cpu_ratio_scored: float
     fps: float
+    fps_scored: float
     peak_mb: float
     growth_mb_per_s: float
 
@@ -218,6 +219,19 @@ def _outside_equal(source: Path, written: Path, engine: RecordingEngine) -> floa
     return same / total
 
 
+def _mean(values: list[float]) -> float:
+    """Return the mean of what was measured."""
+    measured = [value for value in values if not np.isnan(value)]
+    return float(np.mean(measured)) if measured else float("nan")
+
+
+def _without_nan(value: Any) -> Any:
+    """Return nested dicts with None for what was not measured: JSON knows no NaN."""
+    if isinstance(value, dict):
+        return {key: _without_nan(inner) for key, inner in value.items()}
+    return None if np.isnan(value) else value
+
+
 def _print_table(rows: dict[str, dict[str, float]]) -> None:
     keys = list(next(iter(rows.values())))
     names = list(rows)
@@ -245,10 +259,10 @@ def main(argv: list[str]) -> int:
         print(f"No talking clip was found in {arguments.clips}.", file=sys.stderr)
         return 2
     keys = next(iter(numbers.values()))
-    mean = {key: float(np.nanmean([row[key] for row in numbers.values()])) for key in keys}
+    mean = {key: _mean([row[key] for row in numbers.values()]) for key in keys}
     report: dict[str, Any] = {"mean": mean, "clips": numbers}
     if arguments.json:
-        print(json.dumps(report, indent=1))
+        print(json.dumps(_without_nan(report), indent=1))
     else:
         _print_table({**numbers, "mean": mean})
     return 0
