@@ -241,7 +241,7 @@ def _hear(engine: Engine, job: _Job) -> Iterator[Future[tuple[torch.Tensor, tupl
         audio = read_audio(job.voice.path, ANALYSIS_RATE)
         check_voice(audio)
         notes: tuple[str, ...] = ()
-        if not speech_probability(audio).has_speech:
+        if not speech_probability(audio, checkpoint).has_speech:
             notes = ("No speech was found in the voice, so the mouth stays at rest.",)
         return engine.encode_audio(audio, len(job.rows), job.clip.fps, checkpoint), notes
 

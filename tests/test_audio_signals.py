@@ -135,3 +135,11 @@ def test_standardise() -> None:
     assert columns[:, 0].mean() == pytest.approx(0.0)
     assert columns[:, 0].std() == pytest.approx(1.0)
     assert np.array_equal(columns[:, 1], np.zeros(10))
+
+
+def test_a_cancelled_job_stops_listening() -> None:
+    def cancelled() -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        voice_signals(sine(300, 1.0, 0.5), cancelled)

@@ -16,8 +16,9 @@ import torch
 
 from lipsync.audio.signals import RATE
 from lipsync.threads import one_thread
-from lipsync.types import Audio
+from lipsync.types import Audio, Checkpoint
 
+_STEPS_PER_CHECK = 500  # 16 s of voice
 _STEP = 512  # samples, 32 ms, what the model takes at 16 kHz
 _known: WeakKeyDictionary[Audio, SpeechProbability] = WeakKeyDictionary()
 _one_at_a_time = threading.Lock()  # the model is resident and carries state from step to step
@@ -45,24 +46,25 @@ def _model() -> Any:
     return silero_vad.load_silero_vad()
 
 
-def speech_probability(audio: Audio) -> SpeechProbability:
+def speech_probability(audio: Audio, checkpoint: Checkpoint = lambda: None) -> SpeechProbability:
     """Return the probability of speech along a 16 kHz voice; worked out once per `Audio`."""
     if audio not in _known:
-        _known[audio] = _listen(audio)
+        _known[audio] = _listen(audio, checkpoint)
     return _known[audio]
 
 
-def _listen(audio: Audio) -> SpeechProbability:
+def _listen(audio: Audio, checkpoint: Checkpoint) -> SpeechProbability:
     if audio.rate != RATE:
         raise ValueError(f"speech is sought at {RATE} Hz, not {audio.rate}")
     count = max(1, -(-len(audio.samples) // _STEP))
     with _one_at_a_time, one_thread(), torch.inference_mode():
         model = _model()
         model.reset_states()
-        values = [
-            float(model(torch.from_numpy(_step(audio.samples, number)), RATE))
-            for number in range(count)
-        ]
+        values = []
+        for number in range(count):
+            if number % _STEPS_PER_CHECK == 0:
+                checkpoint()
+            values.append(float(model(torch.from_numpy(_step(audio.samples, number)), RATE)))
     times = (np.arange(count) + 0.5) * _STEP / RATE
     return SpeechProbability(times, np.asarray(values, np.float32))
 

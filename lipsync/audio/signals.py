@@ -13,6 +13,8 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d, median_filter
 from scipy.signal import resample_poly
 
+from lipsync.types import Checkpoint
+
 RATE = 16_000  # Hz, of the samples all functions here take
 HOP = 160  # samples: 100 signal frames a second
 SIGNAL_RATE = RATE // HOP  # Hz
@@ -80,7 +82,9 @@ def _band_bank() -> np.ndarray:
     return np.stack([(bins >= low) & (bins < high) for low, high in spans], axis=1).astype(float)
 
 
-def _spectral(samples: np.ndarray, gain: float) -> tuple[np.ndarray, np.ndarray]:
+def _spectral(
+    samples: np.ndarray, gain: float, checkpoint: Checkpoint
+) -> tuple[np.ndarray, np.ndarray]:
     """Return band energies in dB (N, 9) and log-mel in dB (N, 24)."""
     count = num_signal_frames(len(samples))
     window = np.hanning(_WINDOW + 1)[:-1]
@@ -88,6 +92,7 @@ def _spectral(samples: np.ndarray, gain: float) -> tuple[np.ndarray, np.ndarray]
     energy = np.empty((count, bank.shape[1]), np.float32)
     done = 0
     for stretch in _stretches(samples):
+        checkpoint()
         frames = _frames(stretch * np.float32(gain), _WINDOW, HOP, _HALO)
         power = np.abs(np.fft.rfft(frames * window, _FFT)) ** 2
         energy[done : done + len(frames)] = 10 * np.log10(power @ bank + 1e-10)
@@ -102,7 +107,7 @@ def _unit_range(level_db: np.ndarray, depth_db: float) -> np.ndarray:
     return np.clip((level_db - low) / max(high - low, 1e-6), 0, 1)
 
 
-def formants(samples: np.ndarray) -> np.ndarray:
+def formants(samples: np.ndarray, checkpoint: Checkpoint = lambda: None) -> np.ndarray:
     """Return (N, 2) F1 and F2 in Hz, 100 a second, median-filtered over 5 frames.
 
     Frames without a clear pair keep the neutral vowel's 500 and 1500 Hz.
@@ -111,6 +116,7 @@ def formants(samples: np.ndarray) -> np.ndarray:
     halo = _HALO * _LPC_RATE // RATE
     found = []
     for stretch in _stretches(samples):
+        checkpoint()
         slow = resample_poly(stretch, _LPC_RATE, RATE).astype(np.float64)
         slow[1:] -= 0.97 * slow[:-1]
         found.append(_formant_block(_frames(slow, 250, _LPC_RATE // SIGNAL_RATE, halo) * window))
@@ -135,15 +141,18 @@ def _formant_block(frames: np.ndarray) -> np.ndarray:
     return np.where(np.isfinite(ordered).all(axis=1, keepdims=True), ordered, (500.0, 1500.0))
 
 
-def voice_signals(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def voice_signals(
+    samples: np.ndarray, checkpoint: Checkpoint = lambda: None
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the 11 signals of `SIGNAL_NAMES` (N, 11) and the log-mel in dB (N, 24), float32.
 
-    `samples` is (M,) float32 at 16 kHz; row n is centred on n/100 s.
+    `samples` is (M,) float32 at 16 kHz; row n is centred on n/100 s. `checkpoint` is called once
+    per 20 s of voice.
     """
-    bands, mel = _spectral(samples, voice_gain(samples))
+    bands, mel = _spectral(samples, voice_gain(samples), checkpoint)
     envelope = _unit_range(bands[:, 8], 40.0)
     sonority = _unit_range(bands[:, 7], 35.0)
-    pitch = formants(samples)
+    pitch = formants(samples, checkpoint)
     first = (pitch[:, 0] - 500) / 300 * sonority
     second = (pitch[:, 1] - 1500) / 500 * sonority
     floored = np.maximum(bands[:, :7], bands[:, :7].max(axis=0) - 45.0)

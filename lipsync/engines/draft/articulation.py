@@ -78,7 +78,7 @@ class VoiceChannels:
 
 def voice_channels(samples: np.ndarray, checkpoint: Checkpoint = lambda: None) -> VoiceChannels:
     """Listen to a 16 kHz voice (M,) float32."""
-    signals, _ = voice_signals(samples)
+    signals, _ = voice_signals(samples, checkpoint)
     visemes = hear_visemes(samples, np.arange(len(signals)) / SIGNAL_RATE, checkpoint)
     return VoiceChannels(np.column_stack([visemes[:, :3], signals]), visemes[:, 3])
 
