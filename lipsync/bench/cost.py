@@ -22,6 +22,8 @@ import av
 from lipsync.pipeline import LipSyncPipeline
 from lipsync.types import Request, Result
 
+_MAXRSS_PER_MB = 1 << 20 if sys.platform == "darwin" else 1 << 10
+
 
 @dataclass(frozen=True)
 class Cost:
@@ -54,7 +56,12 @@ def _timed(work: Callable[[], object]) -> tuple[float, float]:
 
 
 def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    """Return the peak of resident memory; getrusage alone would count the parent's from before."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        lines = status.read_text().splitlines()
+        return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / _MAXRSS_PER_MB
 
 
 def _recode_plainly(clip: Path, output: Path) -> None:

@@ -12,6 +12,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -43,7 +44,7 @@ from lipsync.face.track import choose_face
 from lipsync.media.frames import read_frames
 from lipsync.media.probe import probe_clip
 from lipsync.pipeline import LipSyncPipeline
-from lipsync.types import FaceChoice, FaceTrack, Generated, Request, Scene, Window
+from lipsync.types import FaceChoice, FaceTrack, Generated, Request, Result, Scene, Window
 
 DEFAULT_CLIPS = Path("../shared/clips")
 _VIDEO = {".mp4", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".m4v"}
@@ -135,10 +136,9 @@ def measure_clip(path: Path) -> DraftNumbers:
     with tempfile.TemporaryDirectory(prefix="lipsync-bench-") as name:
         by_voice, by_truth = Path(name) / "voice.mp4", Path(name) / "truth.mp4"
         request = Request(path, path, by_voice, fit="cut")
-        result = list(LipSyncPipeline(engines={"draft": voiced}).sync(request))[-1].result
-        assert result is not None
+        result = _render(voiced, request)
         request = Request(path, path, by_truth, fit="cut", quality="lossless", score=False)
-        list(LipSyncPipeline(engines={"draft": truthful}).sync(request))
+        _render(truthful, request)
         rendered, limit = _track(by_voice), _track(by_truth)
         rows = np.array(
             [
@@ -157,6 +157,13 @@ def measure_clip(path: Path) -> DraftNumbers:
     cost = asdict(measure_cost(path))
     kept = {key: value for key, value in cost.items() if key not in ("cpu_ms", "plain_cpu_ms")}
     return DraftNumbers(**numbers, outside_equal=outside, confidence=score, **kept)
+
+
+def _render(engine: RecordingEngine, request: Request) -> Result:
+    with closing(LipSyncPipeline(engines={"draft": engine})) as pipeline:
+        result = list(pipeline.sync(request))[-1].result
+    assert result is not None
+    return result
 
 
 def _compare(
