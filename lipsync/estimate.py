@@ -40,13 +40,13 @@ class TimeLeft:
             spent[self._stage] = time.monotonic() - self._started
             finished[self._stage] = done
         # the first frames of a job wait for models to load and say nothing of its pace
-        measured = [s for s in finished if finished[s] >= min(_ENOUGH, self._work.get(s, 0)) > 0]
+        measured = [s for s in finished if s in _USUAL and finished[s] >= _ENOUGH]
         usual = sum(_USUAL[s] * finished[s] for s in measured)
         pace = sum(spent[s] for s in measured) / usual if usual else 1.0
         left = 0.0
         for stage, total in self._work.items():
             rate = _USUAL[stage] * pace
-            if stage in measured and total:
+            if stage in measured:
                 rate = spent[stage] / finished[stage]
             left += rate * max(total - finished.get(stage, 0), 0)
         return left

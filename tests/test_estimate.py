@@ -76,3 +76,11 @@ def test_timings_hold_every_finished_stage(clock: Clock) -> None:
     assert left.timings["faces"] == 3.0
     left.end()
     assert left.timings["generate"] == 4.0
+
+
+def test_waiting_for_models_says_nothing_of_the_pace(clock: Clock) -> None:
+    left = TimeLeft({"faces": 1, "voice": 100, "generate": 100})
+    usual = left.seconds_left(0)
+    left.begin("faces")
+    clock.now += 5.0  # the detector loads; the photo's one frame is found
+    assert left.seconds_left(1) <= usual
