@@ -10,11 +10,11 @@ from made_faces import picture
 from lipsync.engines.draft.warp import (
     Grid,
     absolute_map,
-    fill_polygon,
     sample,
     soften,
     solve_field,
 )
+from lipsync.face.mask import fill_polygon
 
 UNIT = 60.0
 

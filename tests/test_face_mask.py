@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lipsync.face.align import TEMPLATES
-from lipsync.face.mask import OUTLINES, feather_mask, fill_outline, template_mask
+from lipsync.face.mask import OUTLINES, feather_mask, fill_polygon, template_mask
 
 GOLDEN = Path(__file__).parents[1] / ".." / "shared" / "golden" / "latentsync" / "mask.npz"
 
@@ -61,8 +61,8 @@ def test_feather_counts_the_crops_border_as_an_edge() -> None:
     assert mask[10, 10] == pytest.approx(1.0)
 
 
-def test_fill_outline() -> None:
+def test_a_polygon_is_filled() -> None:
     square = np.array([[2.0, 3.0], [7.0, 3.0], [7.0, 9.0], [2.0, 9.0]])
-    filled = fill_outline(square, (12, 12))
+    filled = fill_polygon((12, 12), square) >= 0.5
     assert filled[3:10, 2:8].all()
     assert filled.sum() == 42

@@ -49,15 +49,17 @@ def template_mask(name: str, size: int, feather: float = TEMPLATE_FEATHER) -> np
     `feather` is the width of the soft edge as a share of the side; 0 gives a hard mask.
     """
     outline = np.array(OUTLINES[name], np.float32)
-    return feather_mask(fill_outline(outline * size - 0.5, (size, size)), feather * size)
+    region = fill_polygon((size, size), outline * size - 0.5) >= 0.5
+    return feather_mask(region, feather * size)
 
 
-def fill_outline(points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Return (height, width) bool, true inside the closed polygon of (P, 2) `points`, px."""
-    filled = np.zeros(size, np.uint8)
+def fill_polygon(size: tuple[int, int], points: np.ndarray) -> np.ndarray:
+    """Return (h, w) float32: 1 inside the closed polygon (N, 2) px, with an anti-aliased edge."""
+    canvas = np.zeros(size, np.uint8)
     # four more bits of position than whole pixels
-    cv2.fillPoly(filled, [np.rint(points * 16).astype(np.int32)], (1.0,), cv2.LINE_8, 4)
-    return filled.astype(bool)
+    fixed = np.rint(points * 16).astype(np.int32)
+    cv2.fillPoly(canvas, [fixed], (255.0,), lineType=cv2.LINE_AA, shift=4)
+    return canvas.astype(np.float32) / 255
 
 
 def feather_mask(region: np.ndarray, width: float) -> np.ndarray:

@@ -14,9 +14,9 @@ from functools import cache
 import numpy as np
 
 from lipsync.assets import asset_path
+from lipsync.face.detect import EYE_CORNERS
 from lipsync.types import LandmarkStore
 
-EYE_CORNERS = (33, 263)  # outer corners; their distance is the unit, IOD
 INNER_LIPS = (13, 14)  # middle of the upper and the lower inner lip
 MOUTH_CORNERS = (61, 291)
 CHIN = 152
@@ -27,7 +27,6 @@ RIGID = np.array([
     196, 419, 3, 248, 236, 456, 198, 420, 209, 429, 49, 279, 131, 360,
 ])
 # fmt: on
-NUM_MESH_POINTS = 478
 _CHUNK = 512  # rows handled at once, so that memory does not grow with the clip
 _MAX_MEAN_ROWS = 400  # rows enough for a person's mean face
 

@@ -6,7 +6,6 @@ import numpy as np
 
 # pairs of mesh points at the same height left and right: outer eye corners, temples, cheek sides
 ACROSS = np.array([[33, 263], [127, 356], [234, 454]])
-PROFILE_YAW = 45.0  # degrees; beyond it half the mouth is out of sight
 
 
 def head_yaw(landmarks: np.ndarray) -> np.ndarray:

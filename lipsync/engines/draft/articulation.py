@@ -23,6 +23,7 @@ from lipsync.assets import asset_path
 from lipsync.audio.activity import speech_probability
 from lipsync.audio.phones import hear_visemes
 from lipsync.audio.signals import (
+    SIGNAL_NAMES,
     SIGNAL_RATE,
     sample_context,
     standardise,
@@ -36,7 +37,10 @@ RIDGE_OFFSETS, RIDGE_SIGMA = (-0.08, -0.04, 0.0, 0.04, 0.08), 1.6  # s; frames o
 NET_OFFSETS, NET_SIGMA = (-0.02, 0.0, 0.02), 1.0
 _HEDGE = 0.1  # share of the path without fitted numbers; 0.25 costs .04 of correlation
 _NETWORK_SHARE = 0.6  # of the fitted path; on unheard people a little better than halves
-_SONORITY, _F1 = 4, 5  # columns of the channels below
+_NUM_VISEMES = 3  # the first columns of the channels; the signals follow in their names' order
+_SONORITY, _F1, _F2 = (
+    _NUM_VISEMES + SIGNAL_NAMES.index(name) for name in ("son", "F1son", "F2son")
+)
 
 # Columns of the engine's features, one row per output frame.
 OPENING, WIDTH, CLOSURE, ACTIVITY, LABIODENTAL = range(5)
@@ -80,7 +84,7 @@ def voice_channels(samples: np.ndarray, checkpoint: Checkpoint = lambda: None) -
     """Listen to a 16 kHz voice (M,) float32."""
     signals, _ = voice_signals(samples, checkpoint)
     visemes = hear_visemes(samples, np.arange(len(signals)) / SIGNAL_RATE, checkpoint)
-    return VoiceChannels(np.column_stack([visemes[:, :3], signals]), visemes[:, 3])
+    return VoiceChannels(np.column_stack([visemes[:, :_NUM_VISEMES], signals]), visemes[:, 3])
 
 
 @cache
@@ -107,7 +111,7 @@ def _phones_only(channels: np.ndarray, times: np.ndarray) -> np.ndarray:
     read = sample_context(channels, times, (0.0,), RIDGE_SIGMA)
     voiced = read[:, _F1] + 0.9 * read[:, _SONORITY]
     opening = standardise(standardise(read[:, 0]) + standardise(voiced))
-    width = standardise(standardise(read[:, 1]) + 0.5 * standardise(read[:, _F1 + 1]))
+    width = standardise(standardise(read[:, 1]) + 0.5 * standardise(read[:, _F2]))
     return np.column_stack([opening, width])
 
 

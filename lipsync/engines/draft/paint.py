@@ -30,11 +30,11 @@ from lipsync.engines.draft.mesh import (
 from lipsync.engines.draft.warp import (
     Grid,
     absolute_map,
-    fill_polygon,
     sample,
     soften,
     solve_field,
 )
+from lipsync.face.mask import fill_polygon
 
 _OUTER, _INNER = positions(OUTER_LIP), positions(INNER_LIP)
 _INNER_LOWER = _INNER[:11]

@@ -103,14 +103,6 @@ def sample(image: np.ndarray, where: np.ndarray, outside: int = cv2.BORDER_REPLI
     )
 
 
-def fill_polygon(size: tuple[int, int], points: np.ndarray) -> np.ndarray:
-    """Return (h, w) float32: 1 inside the closed polygon (N, 2) px, with an anti-aliased edge."""
-    canvas = np.zeros(size, np.uint8)
-    fixed = np.rint(points * 16).astype(np.int32)
-    cv2.fillPoly(canvas, [fixed], (255.0,), lineType=cv2.LINE_AA, shift=4)
-    return canvas.astype(np.float32) / 255
-
-
 def soften(mask: np.ndarray, grow: float, feather: float) -> np.ndarray:
     """Grow a mask (h, w) by `grow` px and soften its edge over `feather` px."""
     radius = max(1, round(abs(grow)))
