@@ -8,12 +8,12 @@ from __future__ import annotations
 import dataclasses
 import threading
 import time
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -60,6 +60,7 @@ if TYPE_CHECKING:
 
     from lipsync.face.detect import Detector
 
+_T = TypeVar("_T")
 ANALYSIS_RATE = 16_000  # Hz
 _PREVIEW_SIDE = 360  # px, longer side
 _PREVIEW_SECONDS = 0.5
@@ -262,17 +263,33 @@ def _find_face(
 ) -> Generator[Progress, None, FaceTrack]:
     clock.begin("faces")
     total = len(job.numbers)
-    following = follow_faces(job.clip, job.numbers, detector, gallery)
-    while True:
-        try:
-            done = next(following)
-        except StopIteration as finished:
-            return choose_face(
-                finished.value, job.request.face, job.clip.size, job.clip.fps, job.numbers.start
-            )
+
+    def stop_at_bad_voice() -> None:
         if hearing.done():
             hearing.result()  # a voice that cannot be used ends the job now, not after the search
-        yield Progress("faces", done, total, clock.seconds_left(done))
+
+    following = follow_faces(job.clip, job.numbers, detector, gallery)
+    tracks = yield from _show("faces", following, total, clock, stop_at_bad_voice)
+    return choose_face(tracks, job.request.face, job.clip.size, job.clip.fps, job.numbers.start)
+
+
+def _show(
+    stage: str,
+    steps: Generator[int, None, _T],
+    total: int,
+    clock: TimeLeft,
+    check: Callable[[], None] = lambda: None,
+) -> Generator[Progress, None, _T]:
+    """Turn the counts of a stepwise search into progress; return what the search returns."""
+    with closing(steps):
+        while True:
+            try:
+                done = next(steps)
+            except StopIteration as finished:
+                result: _T = finished.value
+                return result
+            check()
+            yield Progress(stage, done, total, clock.seconds_left(done))
 
 
 def _await_voice(
@@ -362,14 +379,11 @@ def _score_file(
     centre = (float(box[0] + box[2]) / 2, float(box[1] + box[3]) / 2)
     face = FaceChoice(click=centre, click_seconds=float(shown[0] / clip.fps))
     judging = judge_clip(clip, heard, face, detector)
-    while True:
-        try:
-            done = next(judging)
-        except StopIteration as finished:
-            return finished.value, None
-        except InputError as reason:
-            return None, str(reason)
-        yield Progress("score", done, clip.num_frames, clock.seconds_left(done))
+    try:
+        score = yield from _show("score", judging, clip.num_frames, clock)
+    except InputError as reason:
+        return None, str(reason)
+    return score, None
 
 
 def _preview(frame: Frame) -> np.ndarray:
