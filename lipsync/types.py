@@ -307,6 +307,27 @@ class FoundFace:
 
 
 @dataclass(frozen=True)
+class Span:
+    """A stretch of a scanned clip in which one thing holds."""
+
+    start_seconds: float
+    end_seconds: float
+    kind: Literal["found", "turned", "lost"]  # lost: nobody is seen
+
+
+@dataclass(frozen=True)
+class Scan:
+    """What a quick look through a clip has found so far; it looks at some frames only."""
+
+    clip: Clip
+    share: float  # of the clip looked through, [0, 1]; 1 = finished
+    spans: tuple[Span, ...]  # of the face that a job would take by itself
+    cuts: tuple[float, ...]  # seconds at which a new shot begins
+    faces: tuple[FoundFace, ...]  # by shot, then left to right
+    pace: float  # measured seconds per looked-at frame on this machine
+
+
+@dataclass(frozen=True)
 class Request:
     """One job, as asked for."""
 
@@ -320,6 +341,9 @@ class Request:
     start: float | None = None  # seconds, trims the clip
     end: float | None = None  # seconds, trims the clip
     fps: Fraction | None = None  # None = the source's own rate (25 for a still)
+    part: tuple[float, float] | None = None  # (start, length) s: only this part of the output
+    softness: float = 1.0  # width of the mask's edge, as a multiple of the engine's own
+    mark: bool = False  # put a small "AI" mark into the picture's corner
     seed: int = 0
     quality: Literal["high", "lossless"] = "high"
     score: bool = True

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from imageio_ffmpeg import get_ffmpeg_exe
 
 from lipsync.example import example_photo, example_voice
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 Ffmpeg = Callable[..., Path]
 
@@ -45,3 +49,15 @@ def short_voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first 1.2 s of the example voice, as WAV 24 kHz mono."""
     path = tmp_path_factory.mktemp("shared") / "voice.wav"
     return run_ffmpeg("-i", example_voice(), "-t", 1.2, path)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A headless Chromium; tests that want it skip where there is none."""
+    pytest.importorskip("playwright", reason="playwright is not installed")
+    from served_app import CHROMIUM, open_browser
+
+    if CHROMIUM is None:
+        pytest.skip("no chromium on this machine")
+    with open_browser() as opened:
+        yield opened

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from conftest import Ffmpeg
-from served_app import CHROMIUM, ServedApp, open_browser, serve_app
+from served_app import CHROMIUM, ServedApp, serve_app
 
 from lipsync.example import example_voice
 
@@ -30,12 +30,6 @@ DESK, PHONE = (1366, 768), (360, 740)
 def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedApp]:
     with serve_app(tmp_path_factory.mktemp("app")) as served:
         yield served
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with open_browser() as browser:
-        yield browser
 
 
 @pytest.fixture

@@ -23,6 +23,8 @@ from lipsync.ui.handlers import Pipeline, Studio, slider_updates
 from lipsync.ui.jobs import Jobs
 from lipsync.ui.previews import preview_clip, preview_voice
 from lipsync.ui.theme import STYLE_SHEET, make_theme
+from lipsync.ui.widgets import make_head, style_sheets
+from lipsync.ui.words import make_i18n
 
 MAX_UPLOAD = "500mb"
 QUEUE_LENGTH = 64
@@ -116,7 +118,9 @@ def launch_options() -> dict[str, Any]:
     """Return the keyword arguments for ``build_ui(…).launch(…)`` that belong to this screen."""
     return {
         "theme": make_theme(),
-        "css_paths": [STYLE_SHEET],
+        "css_paths": [STYLE_SHEET, *style_sheets()],
+        "head": make_head(),
+        "i18n": make_i18n(),
         "allowed_paths": [str(example_photo()), str(example_voice())],
         "max_file_size": MAX_UPLOAD,
         "share": False,

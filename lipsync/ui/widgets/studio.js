@@ -1,0 +1,34 @@
+// What all widgets share: words in the visitor's language, and small DOM helpers.
+"use strict";
+window.studio = (() => {
+  const locale = navigator.language.toLowerCase().startsWith("zh") ? "zh-CN" : "en";
+
+  // t("player.frame", {number: 3}): the text of a key; {name} is replaced, count=1 takes key.one
+  function t(key, values = {}) {
+    const words = window.studioWords[locale];
+    const text = (values.count === 1 && words[`${key}.one`]) || words[key];
+    if (text === undefined) throw new Error(`no word "${key}"`);
+    return text.replace(/\{(\w+)\}/g, (_, name) => values[name]);
+  }
+
+  // h("button", {type: "button", onclick: f}, "text", child): an element; text is never HTML
+  function h(tag, attributes = {}, ...children) {
+    const element = document.createElement(tag);
+    for (const [name, value] of Object.entries(attributes)) {
+      if (value === null || value === undefined || value === false) continue;
+      if (name.startsWith("on")) element.addEventListener(name.slice(2), value);
+      else element.setAttribute(name, value === true ? "" : value);
+    }
+    element.append(...children);
+    return element;
+  }
+
+  // "1:02.5"
+  function clock(seconds) {
+    const tenths = Math.round(seconds * 10);
+    const rest = String(Math.floor((tenths % 600) / 10)).padStart(2, "0");
+    return `${Math.floor(tenths / 600)}:${rest}.${tenths % 10}`;
+  }
+
+  return { locale, t, h, clock, widgets: {} };
+})();
