@@ -25,7 +25,9 @@ PRESETS_FOLDER = Path(__file__).resolve().parents[1] / "presets"
 Quality = Literal["high", "lossless"]
 
 _MAX_BYTES = 16_384  # a preset is a dozen lines; more is not a preset
-_MAX_DEPTH = 3  # document > settings > value; deeper nesting could exhaust the parser's stack
+_MAX_DEPTH = 3  # document > translations > language; deeper could exhaust the parser's stack
+_LONGEST = {"title": 40, "sentence": 200, "engine": 40}  # letters
+_LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
 
 
@@ -41,6 +43,23 @@ class Preset:
     fit: Fit = "bounce"
     quality: Quality = "high"
     order: int = 100  # smaller comes first
+    # language tag ("zh-CN", or "zh" for all Chinese) -> title and sentence in that language
+    translations: Mapping[str, Mapping[str, str]] = field(
+        default_factory=lambda: MappingProxyType({})
+    )
+
+    def title_in(self, locale: str) -> str:
+        """Return the title in the language of `locale`, a tag; as written where none is given."""
+        return self._translated("title", locale) or self.title
+
+    def sentence_in(self, locale: str) -> str:
+        """Return the sentence in the language of `locale`, as written where none is given."""
+        return self._translated("sentence", locale) or self.sentence
+
+    def _translated(self, key: str, locale: str) -> str | None:
+        tags = (locale, locale.split("-")[0])
+        found = (self.translations[tag].get(key) for tag in tags if tag in self.translations)
+        return next((text for text in found if text), None)
 
 
 @dataclass(frozen=True)
@@ -95,21 +114,25 @@ def _read_preset(path: Path, check: Callable[[str, Mapping[str, float]], object]
     for key in values:
         if key not in known:
             raise _WrongError(
-                f"{key!r} is not a key of a preset; it has: {', '.join(known)}.", lines.get(key)
+                f"{key!r} is not a key of a preset; it has: {', '.join(known)}.",
+                _find_line(lines, str(key)),
             )
     for key in ("title", "sentence", "engine"):
         if key not in values:
             raise _WrongError(f"the key {key!r} is missing; add it.")
     for key, value in values.items():
-        cause = _find_fault(key, value)
-        if cause:
-            raise _WrongError(cause, lines[key])
-    settings = values.get("settings") or {}
+        fault = _find_fault(key, value)
+        if fault:
+            place, cause = fault
+            raise _WrongError(cause, _find_line(lines, place))
+    for key in ("settings", "translations"):
+        values[key] = MappingProxyType(values.get(key) or {})
     try:
-        check(values["engine"], settings)
+        check(values["engine"], values["settings"])
     except InputError as error:
-        raise _WrongError(str(error), lines.get("settings", lines["engine"])) from error
-    return Preset(name=path.stem, **{**values, "settings": MappingProxyType(settings)})
+        place = "settings" if "settings" in lines else "engine"
+        raise _WrongError(str(error), _find_line(lines, place)) from error
+    return Preset(name=path.stem, **values)
 
 
 def _read_text(path: Path) -> str:
@@ -151,33 +174,79 @@ def _parse(text: str) -> tuple[dict[str, Any], dict[str, int]]:
     if not isinstance(document, yaml.MappingNode):
         raise _WrongError("it must hold lines such as 'title: Draft'.", 1)
     lines: dict[str, int] = {}
-    for key, _ in document.value:
-        line = key.start_mark.line + 1
-        if key.value in lines:
-            raise _WrongError(f"{key.value!r} is given twice; keep one.", line)
-        lines[key.value] = line
+    _note_lines(document, "", lines)
     return values, lines
 
 
-def _find_fault(key: str, value: Any) -> str | None:
-    """Return what is wrong with one value, or None."""
-    if key in ("title", "sentence", "engine"):
-        longest = {"title": 40, "sentence": 200, "engine": 40}[key]
-        if not isinstance(value, str) or not 0 < len(value.strip()) <= longest:
-            return f"{key!r} must be 1 to {longest} letters of text."
+def _note_lines(mapping: yaml.MappingNode, place: str, lines: dict[str, int]) -> None:
+    """Add the line of every key to `lines`, named like ``translations.zh-CN.title``."""
+    for key, value in mapping.value:
+        name = f"{place}{key.value}"
+        line = key.start_mark.line + 1
+        if name in lines:
+            raise _WrongError(f"{key.value!r} is given twice; keep one.", line)
+        lines[name] = line
+        if isinstance(value, yaml.MappingNode):
+            _note_lines(value, f"{name}.", lines)
+
+
+def _find_line(lines: Mapping[str, int], place: str) -> int | None:
+    """Return the line of a key, or of what it lies in; None where YAML spells it differently."""
+    while place not in lines and "." in place:
+        place = place.rpartition(".")[0]
+    return lines.get(place)
+
+
+def _find_fault(key: str, value: Any) -> tuple[str, str] | None:
+    """Return the place and the cause of what is wrong with one value, or None."""
+    cause = None
+    if key in _LONGEST:
+        cause = _find_text_fault(key, value)
     elif key in ("fit", "quality"):
         choices = FITS if key == "fit" else get_args(Quality)
         if value not in choices:
-            return f"{key!r} is {value!r}; choose one of: {', '.join(choices)}."
+            cause = f"{key!r} is {value!r}; choose one of: {', '.join(choices)}."
     elif key == "order":
         if type(value) is not int:  # bool is an int to isinstance
-            return f"{key!r} is {value!r}; give a whole number."
-    elif value is not None and not isinstance(value, dict):
-        return "'settings' must hold lines such as 'amplitude: 1.0'."
+            cause = f"{key!r} is {value!r}; give a whole number."
+    elif key == "settings":
+        return _find_settings_fault(value)
     else:
-        for name, number in (value or {}).items():
-            if not isinstance(name, str):
-                return f"setting {name!r} must have a name in letters."
-            if type(number) not in (int, float) or not math.isfinite(number):
-                return f"setting {name!r} is {number!r}; give a number."
+        return _find_translations_fault(value)
+    return (key, cause) if cause else None
+
+
+def _find_text_fault(key: str, value: Any) -> str | None:
+    if isinstance(value, str) and 0 < len(value.strip()) <= _LONGEST[key]:
+        return None
+    return f"{key!r} must be 1 to {_LONGEST[key]} letters of text."
+
+
+def _find_settings_fault(settings: Any) -> tuple[str, str] | None:
+    if settings is not None and not isinstance(settings, dict):
+        return "settings", "'settings' must hold lines such as 'amplitude: 1.0'."
+    for name, number in (settings or {}).items():
+        place = f"settings.{name}"
+        if not isinstance(name, str):
+            return place, f"setting {name!r} must have a name in letters."
+        if type(number) not in (int, float) or not math.isfinite(number):
+            return place, f"setting {name!r} is {number!r}; give a number."
+    return None
+
+
+def _find_translations_fault(translations: Any) -> tuple[str, str] | None:
+    if translations is not None and not isinstance(translations, dict):
+        return "translations", "'translations' must hold languages such as 'zh-CN:'."
+    for language, texts in (translations or {}).items():
+        place = f"translations.{language}"
+        if not isinstance(language, str) or not _LANGUAGE.fullmatch(language):
+            return place, f"{language!r} is not a language; write it as 'zh-CN' or 'de'."
+        if not isinstance(texts, dict):
+            return place, f"{language!r} must hold a 'title' and a 'sentence'."
+        for key, text in texts.items():
+            if key not in ("title", "sentence"):
+                return f"{place}.{key}", f"{key!r} is not translated; keep 'title' and 'sentence'."
+            cause = _find_text_fault(key, text)
+            if cause:
+                return f"{place}.{key}", cause
     return None

@@ -32,6 +32,8 @@ def test_bundled_presets_suit_their_engines() -> None:
     assert problems == []
     assert presets[0].name == "draft"
     assert all(preset.sentence.endswith(".") for preset in presets)
+    assert all(preset.sentence_in("zh-CN").endswith("。") for preset in presets)
+    assert all(preset.title_in("zh-CN") != preset.title for preset in presets)
 
 
 def test_every_key_is_read(tmp_path: Path) -> None:
@@ -46,6 +48,21 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         3,
     )
     assert dict(preset.settings) == {"amplitude": 0.5}
+
+
+def test_translations_are_read_by_language(tmp_path: Path) -> None:
+    text = GOOD + "translations:\n  zh-CN: {title: 草稿}\n  zh: {title: 稿, sentence: 人人可用。}\n"
+    preset = load_one(tmp_path, text)
+    assert isinstance(preset, Preset)
+    assert (preset.title_in("zh-CN"), preset.sentence_in("zh-CN")) == ("草稿", "人人可用。")
+    assert (preset.title_in("zh-SG"), preset.sentence_in("zh")) == ("稿", "人人可用。")
+    assert (preset.title_in("en"), preset.sentence_in("de")) == ("Draft", "For everyone.")
+
+
+def test_a_preset_without_translations_keeps_its_words(tmp_path: Path) -> None:
+    preset = load_one(tmp_path, GOOD + "translations:\nsettings:\n")
+    assert isinstance(preset, Preset)
+    assert (preset.title_in("zh-CN"), preset.sentence_in("zh-CN")) == ("Draft", "For everyone.")
 
 
 def test_order_then_name_and_later_folders_replace(tmp_path: Path) -> None:
@@ -70,7 +87,17 @@ def test_order_then_name_and_later_folders_replace(tmp_path: Path) -> None:
         (GOOD + "fit: twist\n", "line 4", "'fit' is 'twist'; choose one of: bounce, loop"),
         (GOOD + "quality: 3\n", "line 4", "choose one of: high, lossless"),
         (GOOD + "order: true\n", "line 4", "give a whole number"),
-        (GOOD + "settings:\n  amplitude: .nan\n", "line 4", "give a number"),
+        (GOOD + "settings:\n  amplitude: .nan\n", "line 5", "give a number"),
+        (GOOD + "settings:\n  a: 1\n  a: 2\n", "line 6", "'a' is given twice"),
+        (GOOD + "<<: {order: true}\n", "the file", "give a whole number"),
+        (GOOD + "translations: zh\n", "line 4", "such as 'zh-CN:'"),
+        (GOOD + "translations:\n  中文: {title: 草稿}\n", "line 5", "'中文' is not a language"),
+        (GOOD + "translations:\n  1: {title: 草稿}\n", "line 5", "1 is not a language"),
+        (GOOD + "translations:\n  zh-CN: 草稿\n", "line 5", "'title' and a 'sentence'"),
+        (GOOD + "translations:\n  zh:\n    name: 草稿\n", "line 6", "'name' is not translated"),
+        (GOOD + "translations:\n  zh:\n    title: 3\n", "line 6", "must be 1 to 40 letters"),
+        (GOOD + f"translations:\n  zh: {{title: {'长' * 41}}}\n", "line 5", "1 to 40 letters"),
+        (GOOD + "translations: {zh: {title: [a]}}\n", "line 4", "nested too deeply"),
         (GOOD + "settings: 3\n", "line 4", "such as 'amplitude: 1.0'"),
         (GOOD + "title: B\n", "line 4", "'title' is given twice"),
         (GOOD + "order: *a\n", "line 4", "aliases"),
