@@ -26,6 +26,7 @@ from lipsync.estimate import TimeLeft
 from lipsync.face.align import TEMPLATES, align_track
 from lipsync.face.follow import exhaust, follow_faces
 from lipsync.face.gallery import Gallery
+from lipsync.face.scan import scan_clip
 from lipsync.face.scenes import Stretch, describe_skipped, leave_out_profiles, split_output
 from lipsync.face.thumbnails import face_thumbnail
 from lipsync.face.track import choose_face
@@ -48,6 +49,7 @@ from lipsync.types import (
     Progress,
     Request,
     Result,
+    Scan,
     Scene,
     Size,
     Skipped,
@@ -181,6 +183,16 @@ class LipSyncPipeline:
             )
             for (number, person), row in zip(people, middles, strict=True)
         ]
+
+    def scan(self, video: Path) -> Generator[Scan, None, None]:
+        """Yield what a quick look through a clip finds, at once and then some times a second.
+
+        The last scan has share 1; closing the iterator stops the search. Raises `InputError` if
+        the clip cannot be read; nobody found is no error, the last scan's `trouble` says so.
+        """
+        clip = probe_clip(video, self.limits)
+        with self._detector() as detector:
+            yield from scan_clip(clip, detector)
 
     def close(self) -> None:
         """Free what is resident; the pipeline can be used again and loads afresh."""

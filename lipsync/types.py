@@ -152,7 +152,7 @@ class LandmarkStore:
     def select(self, rows: np.ndarray) -> LandmarkStore:
         """Return a store, sharing memory, whose row r is this one's row ``rows[r]``.
 
-        `rows` is (T,) int, -1 = never set. Nothing may be appended to this store afterwards.
+        `rows` is (T,) int, -1 = never set. Rows appended to this store later are not in it.
         """
         chosen = object.__new__(LandmarkStore)
         chosen._codes, chosen._origin, chosen._step = self._codes, self._origin, self._step
@@ -316,6 +316,15 @@ class Span:
 
 
 @dataclass(frozen=True)
+class Sighting:
+    """Where a face of a scanned clip was at one moment."""
+
+    seconds: float
+    face: int | None  # place in `Scan.faces`; None = somebody who is not listed there
+    box: np.ndarray  # (4,) px
+
+
+@dataclass(frozen=True)
 class Scan:
     """What a quick look through a clip has found so far; it looks at some frames only."""
 
@@ -323,8 +332,10 @@ class Scan:
     share: float  # of the clip looked through, [0, 1]; 1 = finished
     spans: tuple[Span, ...]  # of the face that a job would take by itself
     cuts: tuple[float, ...]  # seconds at which a new shot begins
-    faces: tuple[FoundFace, ...]  # by shot, then left to right
-    pace: float  # measured seconds per looked-at frame on this machine
+    faces: tuple[FoundFace, ...]  # a few who can be chosen, by shot, then left to right
+    sightings: tuple[Sighting, ...]  # of everybody who can be chosen, in order of time
+    pace: float  # measured seconds to find the faces of one frame on this machine; 0 = none yet
+    trouble: str | None = None  # when finished: why a job would refuse this clip, one sentence
 
 
 @dataclass(frozen=True)

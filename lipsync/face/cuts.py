@@ -19,6 +19,8 @@ THUMBNAIL_SIDE = 48  # px, longer side
 LAYOUT_FLOOR = 0.12  # 1 - correlation of consecutive pictures; 43 talking clips stay under 0.05
 COLOUR_FLOOR = 0.25  # share of pixels with a new colour after levelling; the same clips: under 0.11
 STRONG_LAYOUT = 0.75  # nothing in common any more: a cut even where the colours agree
+SPARSE_LAYOUT = 0.4  # the two floors for pictures seconds apart
+SPARSE_COLOUR = 0.35
 RISE = 3.0  # a cut changes the layout this many times more than the motion before it
 FLAT = 4.0  # grey levels; a picture with less contrast (black, white flash) shows no layout
 RECENT = 0.8  # weight that the motion seen so far keeps from frame to frame
@@ -96,6 +98,30 @@ class CutFinder:
             motion = RECENT * state.motion + (1 - RECENT) * change
             self._state = CutState(thumbnail, motion, state.thumbnail)
         return cut
+
+
+class SparseCutFinder:
+    """Say for each of some pictures seconds apart whether a cut lies between it and the last.
+
+    Within a shot people and camera move far in seconds, so the colours have to be new, too.
+    """
+
+    def __init__(self) -> None:
+        self._last: np.ndarray | None = None
+
+    def update(self, image: Picture) -> bool:
+        """Take the next (H, W, 3) uint8 RGB picture; True if it shows another shot."""
+        thumbnail = cut_thumbnail(image)
+        if self._last is None:
+            self._last = thumbnail
+            return False
+        if is_flat(thumbnail):
+            return False
+        last, self._last = self._last, thumbnail
+        return (
+            layout_change(last, thumbnail) > SPARSE_LAYOUT
+            and colour_change(last, thumbnail) > SPARSE_COLOUR
+        )
 
 
 def _grey(thumbnail: np.ndarray) -> np.ndarray:

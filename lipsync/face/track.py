@@ -117,7 +117,10 @@ class FaceTracker:
             self._add(candidate, row, face.box, face.landmarks)
 
     def finish(self) -> Tracks:
-        """Return all candidates that are more than a glimpse; the tracker is used up."""
+        """Return all candidates so far that are more than a glimpse.
+
+        They go on growing if the tracker goes on, so use them before its next update.
+        """
         tracks = Tracks(self._num_rows, tuple(self._shots), (), self._store)
         every = [c for c in self._closed + self._open if tracks.share(c) >= MIN_CANDIDATE_SHARE]
         every.sort(key=lambda c: (c.shot, c.mean_x))

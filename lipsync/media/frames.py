@@ -51,6 +51,21 @@ def read_frames(clip: Clip, indices: Iterable[int] | None = None) -> Iterator[Fr
     return _still_frames(clip, numbers) if clip.is_still else _video_frames(clip, numbers)
 
 
+def nearest_keys(clip: Clip, numbers: np.ndarray) -> np.ndarray:
+    """Return for each frame number (N,) int the one nearest by that is cheap to jump to, (N,) int.
+
+    At such a frame decoding can start; a still has only its one.
+    """
+    if clip.is_still:
+        return np.zeros(len(numbers), np.int64)
+    source = inspect_source(clip.path)
+    times = source.times[source.key_ranks]
+    keys = np.unique(np.clip(np.ceil(times * float(clip.fps) - 0.01), 0, clip.num_frames - 1))
+    middles = (keys[1:] + keys[:-1]) / 2
+    nearest: np.ndarray = keys[np.searchsorted(middles, numbers)].astype(np.int64)
+    return nearest
+
+
 def _still_frames(clip: Clip, numbers: np.ndarray) -> Iterator[Frame]:
     check_file(clip.path)
     status = clip.path.stat()
