@@ -8,7 +8,9 @@ know the engines; whoever does passes `check`.
 from __future__ import annotations
 
 import math
+import os
 import re
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -82,6 +84,27 @@ class _WrongError(Exception):
         super().__init__(cause)
         self.cause = cause
         self.line = line
+
+
+def user_presets_folder() -> Path:
+    """Return the folder for a user's own presets, which need not exist.
+
+    It is the one named by the variable LIPSYNC_PRESETS, else ``lipsync-studio/presets`` where the
+    system keeps a user's settings: ``~/.config`` or XDG_CONFIG_HOME, on Windows APPDATA.
+    """
+    named = os.environ.get("LIPSYNC_PRESETS")
+    if named:
+        return Path(named).expanduser()
+    settings = os.environ.get("APPDATA" if sys.platform == "win32" else "XDG_CONFIG_HOME", "")
+    if not os.path.isabs(settings):  # also what the XDG standard asks for
+        # not Path.home(): a container's user may have none, and then just has no presets
+        settings = os.path.expanduser("~/.config")
+    return Path(settings) / "lipsync-studio" / "presets"
+
+
+def preset_folders() -> tuple[Path, Path]:
+    """Return the folders to load presets from: ours, then the user's, which wins."""
+    return PRESETS_FOLDER, user_presets_folder()
 
 
 def load_presets(

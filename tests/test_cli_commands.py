@@ -85,6 +85,16 @@ def test_the_first_preset_is_the_default() -> None:
         choose_preset("nothing")
 
 
+def test_presets_of_the_user_can_be_named_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "mine.yaml").write_text("title: Mine\nsentence: My own.\nengine: draft\n")
+    monkeypatch.setenv("LIPSYNC_PRESETS", str(tmp_path))
+    assert choose_preset("mine").title == "Mine"
+    assert main(["presets"]) == 0
+    assert "Mine: My own." in capsys.readouterr().out
+
+
 def test_a_fault_of_ours_keeps_its_traceback_and_exits_with_1(
     tmp_path: Path, face_clip: Path, short_voice: Path
 ) -> None:

@@ -9,7 +9,13 @@ import pytest
 
 from lipsync.engines import make_settings
 from lipsync.errors import InputError
-from lipsync.presets import PRESETS_FOLDER, Preset, load_presets
+from lipsync.presets import (
+    PRESETS_FOLDER,
+    Preset,
+    load_presets,
+    preset_folders,
+    user_presets_folder,
+)
 
 GOOD = "title: Draft\nsentence: For everyone.\nengine: draft\n"
 
@@ -135,3 +141,28 @@ def test_wrong_file_does_not_hide_the_others(tmp_path: Path) -> None:
     presets, problems = load_presets([tmp_path], accept)
     assert [preset.name for preset in presets] == ["good"]
     assert [problem.path.name for problem in problems] == ["bad.yaml"]
+
+
+def test_users_folder_is_the_named_one_or_where_settings_are_kept(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.platform", "linux")
+    monkeypatch.setenv("LIPSYNC_PRESETS", str(tmp_path))
+    assert user_presets_folder() == tmp_path
+    monkeypatch.delenv("LIPSYNC_PRESETS")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert user_presets_folder() == tmp_path / "lipsync-studio" / "presets"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for value in ("", "relative/config"):
+        monkeypatch.setenv("XDG_CONFIG_HOME", value)
+        assert user_presets_folder() == tmp_path / ".config" / "lipsync-studio" / "presets"
+
+
+def test_users_presets_join_ours(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LIPSYNC_PRESETS", str(tmp_path / "missing"))
+    ours, _ = load_presets(preset_folders(), make_settings)
+    monkeypatch.setenv("LIPSYNC_PRESETS", str(tmp_path))
+    (tmp_path / "mine.yaml").write_text(GOOD + "order: 1\n")
+    presets, problems = load_presets(preset_folders(), make_settings)
+    assert [preset.name for preset in presets] == ["mine", *(preset.name for preset in ours)]
+    assert problems == []

@@ -27,7 +27,7 @@ from lipsync.cli.report import (
     write_thumbnails,
 )
 from lipsync.errors import InputError, LipsyncError
-from lipsync.presets import PRESETS_FOLDER, Preset, Problem, load_presets
+from lipsync.presets import PRESETS_FOLDER, Preset, Problem, load_presets, preset_folders
 from lipsync.types import FaceChoice, Request, Result
 
 if TYPE_CHECKING:
@@ -249,7 +249,7 @@ def choose_preset(name: str | None) -> Preset:
 def _load_presets() -> tuple[list[Preset], list[Problem]]:
     from lipsync.engines import make_settings
 
-    return load_presets([PRESETS_FOLDER], make_settings)
+    return load_presets(preset_folders(), make_settings)
 
 
 def _preset_as_json(preset: Preset) -> dict[str, Any]:
