@@ -3,7 +3,7 @@
 The words lie in ``locales/<language>/<area>.yaml`` as lines ``key: text``; the whole key is
 ``area.key``. Fixed labels are resolved by the browser (`label`), what a handler says is put
 together here in the visitor's language (`Words`), and widgets in JavaScript get all of it
-(`client_words`).
+(`client_words`). What the pipeline says is translated whole (`Words.sentence`).
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from typing import Any
 import gradio as gr
 import yaml
 from gradio.i18n import I18nData
+
+from lipsync.ui.sentences import translate_sentence
 
 LOCALES = ("en", "zh-CN")
 _FOLDER = Path(__file__).with_name("locales")
@@ -37,6 +39,16 @@ class Words:
         if values.get("count") == 1 and f"{key}.one" in self._texts:
             key = f"{key}.one"
         return self._texts[key].format(**values)
+
+    def sentence(self, text: str) -> str:
+        """Return `text`, an error, note or verdict of the pipeline, in this language, not escaped.
+
+        One that has no translation comes back in English, behind a word that says so.
+        """
+        if self.locale == "en":
+            return text
+        said = translate_sentence(text, self.locale)
+        return said if said is not None else self("sentences.untranslated", text=text)
 
 
 @cache
