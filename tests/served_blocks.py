@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import gradio as gr
 
-from lipsync.ui.layout import launch_options
+from lipsync.ui.launch import launch_options
 
 
 @contextmanager
