@@ -262,6 +262,9 @@ class EngineSpec:
     references: int = 0  # how many varied pictures of the face it wants to see before it starts
     fps: Fraction | None = None  # None = any rate
     weights: tuple[str, ...] = ()  # keys of the weight table; () = none
+    # seconds a graphics card takes per frame and pass, rather too many than too few; an engine that
+    # has it loads its models when it is built. None = it works on the processor
+    gpu_pace: float | None = None
 
 
 class Engine(Protocol):
