@@ -1,0 +1,158 @@
+"""The table of checked clips: what a row knows, what the browser draws of it, and the CSV file."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import fmean
+from typing import Any
+
+from lipsync.types import Clip, SyncScore
+from lipsync.ui.words import Words
+
+# how a verdict begins -> its short word and its place in the order, worst first
+_VERDICTS = {
+    "out of sync": ("out", 0.0),
+    "shifted": ("shifted", 1.0),
+    "roughly in sync": ("rough", 2.0),
+    "in sync": ("good", 3.0),
+}
+_BETWEEN = 1.5  # the place of a verdict in another judge's words
+_SHORT_SECONDS = 5.0  # below this a high score may be chance
+# what makes a spreadsheet take a cell for a formula (OWASP, "CSV injection"), full width too
+_FORMULA = re.compile("\\s*[=+\\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
+
+COLUMNS = (
+    *("file_name", "confidence", "verdict", "offset_ms", "offset_frames"),
+    *("judge", "seconds", "worst_second", "reason"),
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One clip: waiting (neither score nor reason), scored, or with the reason why it is not."""
+
+    upload: Path  # where the server hands it out
+    clip: Clip | None = None  # None = not looked at yet, or unreadable
+    thumbnail: str = ""  # a data: address
+    score: SyncScore | None = None
+    reason: str | None = None  # in the visitor's language
+
+    @property
+    def name(self) -> str:
+        """The file's name as its owner gave it; hostile text."""
+        return self.upload.name
+
+    @property
+    def is_done(self) -> bool:
+        return self.score is not None or self.reason is not None
+
+
+def worst_first(rows: Iterable[Row]) -> list[Row]:
+    """Return the rows by verdict, then confidence, rising; what has no score comes last."""
+    return sorted(rows, key=_badness)
+
+
+def describe_rows(rows: Sequence[Row], words: Words) -> list[dict[str, Any]]:
+    """Return what the widget draws: one JSON object per row, in the order of `rows`.
+
+    ``id`` is the row's place, ``state`` is "waiting", "scored" or "failed"; ``rank`` (0 = worst)
+    and the numbers are None where there is no score.
+    """
+    return [_describe(place, row, words) for place, row in enumerate(rows)]
+
+
+def summarise(rows: Sequence[Row], words: Words) -> str:
+    """Return how many clips were scored, their mean confidence, and how many were not."""
+    scores = [row.score for row in rows if row.score is not None]
+    failed = sum(row.reason is not None for row in rows)
+    parts = []
+    if scores:
+        parts.append(words("check.scored", count=len(scores)))
+        mean = fmean(score.confidence for score in scores)
+        parts.append(words("check.mean", mean=f"{mean:.2f}"))
+    if failed:
+        parts.append(words("check.failed", count=failed))
+    return " · ".join(parts)
+
+
+def find_worst_second(score: SyncScore) -> int | None:
+    """Return the number, from 0, of the second with the lowest confidence; None = none judged."""
+    judged = [(value, second) for second, value in enumerate(score.per_second) if value is not None]
+    return min(judged)[1] if judged else None
+
+
+def write_csv(rows: Iterable[Row], words: Words) -> str:
+    """Return the finished rows as CSV text, worst first, that a spreadsheet opens safely.
+
+    Column names are fixed, `COLUMNS`; verdict and reason are in the language of `words`. The text
+    begins with a byte order mark, without which Excel misreads what is not ASCII, and a text that
+    a spreadsheet would run as a formula gets an apostrophe before it.
+    """
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, quoting=csv.QUOTE_NONNUMERIC)
+    writer.writerow(COLUMNS)
+    for row in worst_first(row for row in rows if row.is_done):
+        score, clip = row.score, row.clip
+        cells: list[str | float | None] = [row.name]
+        if score is None:
+            cells += [None] * 5
+        else:
+            verdict = words.sentence(score.verdict)
+            cells += [round(score.confidence, 4), verdict, round(score.offset_ms, 1)]
+            cells += [score.offset_frames, score.judge]
+        cells += [
+            None if clip is None else round(clip.duration, 3),
+            None if score is None else find_worst_second(score),
+            row.reason,
+        ]
+        writer.writerow([_disarm(cell) if isinstance(cell, str) else cell for cell in cells])
+    return "\ufeff" + buffer.getvalue()
+
+
+def _badness(row: Row) -> tuple[bool, float, float]:
+    if row.score is None:
+        return (True, 0.0, 0.0)
+    return (False, _rank(row.score), row.score.confidence)
+
+
+def _rank(score: SyncScore) -> float:
+    return _VERDICTS.get(_head(score), ("", _BETWEEN))[1]
+
+
+def _head(score: SyncScore) -> str:
+    return score.verdict.split(":")[0]
+
+
+def _describe(place: int, row: Row, words: Words) -> dict[str, Any]:
+    score, clip = row.score, row.clip
+    described: dict[str, Any] = {
+        "id": place,
+        "name": row.name,
+        "seconds": None if clip is None else round(clip.duration, 3),
+        "state": "waiting" if not row.is_done else "failed" if score is None else "scored",
+        "note": row.reason or "",
+        **dict.fromkeys(("rank", "kind", "verdict", "confidence", "offset", "worst")),
+    }
+    if score is None:
+        return described
+    kind = _VERDICTS.get(_head(score), ("other", _BETWEEN))[0]
+    full = words.sentence(score.verdict)
+    is_short = clip is not None and clip.duration < _SHORT_SECONDS
+    return described | {
+        "rank": _rank(score),
+        "kind": kind,
+        "verdict": full if kind == "other" else words(f"check.verdict-{kind}"),
+        "confidence": round(score.confidence, 4),
+        "offset": round(score.offset_ms),
+        "worst": find_worst_second(score),
+        "note": words("check.short") if is_short else "",
+    }
+
+
+def _disarm(text: str) -> str:
+    return f"'{text}" if _FORMULA.match(text) else text
