@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
 from lipsync.errors import OutputError
+from lipsync.face.follow import exhaust
 from lipsync.ui.jobs import Jobs, bring_in, hand_out, name_result
 
 
@@ -64,11 +66,11 @@ def test_cancel_reaches_waiting_and_running_jobs_of_one_visitor(tmp_path: Path) 
     jobs = Jobs(tmp_path)
     running, other = jobs.claim("ada"), jobs.claim("bob")
     waiting = jobs.announce("ada")
-    assert jobs.cancel("ada") == 2
+    assert jobs.cancel("ada") == [running, waiting]
     assert running.is_cancelled
     assert waiting.is_cancelled
     assert not other.is_cancelled
-    assert jobs.cancel("ada") == 0
+    assert jobs.cancel("ada") == []
 
 
 def test_announced_job_is_the_one_claimed(tmp_path: Path) -> None:
@@ -90,7 +92,47 @@ def test_finished_job_is_forgotten(tmp_path: Path) -> None:
     jobs = Jobs(tmp_path)
     with jobs.open("ada", jobs.claim("ada")):
         pass
-    assert jobs.cancel("ada") == 0
+    assert jobs.cancel("ada") == []
+
+
+def test_next_wish_stops_extras_of_a_delivered_job_but_no_running_one(tmp_path: Path) -> None:
+    jobs = Jobs(tmp_path)
+    running, delivered = jobs.claim("ada"), jobs.claim("ada")
+    delivered.is_delivered = True
+    jobs.announce("ada")
+    assert delivered.is_cancelled
+    assert not running.is_cancelled
+
+
+def test_wait_is_the_sum_of_what_is_left_where_all_is_known(tmp_path: Path) -> None:
+    jobs = Jobs(tmp_path)
+    jobs.announce("ada", 20.0)
+    jobs.announce("bob", 5.0)
+    assert jobs.seconds_left(["ada", "bob"]) == 25.0
+    jobs.claim("ada").seconds_left = 3.0
+    assert jobs.seconds_left(["ada"]) == 3.0
+    jobs.announce("eve")
+    assert jobs.seconds_left(["ada", "eve"]) is None
+    assert jobs.seconds_left([]) is None
+
+
+def test_followed_steps_end_with_their_result_or_closed_by_a_cancel(tmp_path: Path) -> None:
+    closed = []
+
+    def count() -> Generator[int, None, str]:
+        try:
+            yield from range(3)
+            return "counted"
+        finally:
+            closed.append(True)
+
+    assert exhaust(Jobs(tmp_path).claim("ada").follow(count())) == "counted"
+    job = Jobs(tmp_path).claim("ada")
+    steps = job.follow(count())
+    assert next(steps) == 0
+    job.cancel()
+    assert list(steps) == []
+    assert closed == [True, True]
 
 
 def test_root_that_is_a_link_is_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is shown of an upload before the run."""
+"""Small views of files: a voice before the run, pictures of a clip, addresses."""
 
 from __future__ import annotations
 
@@ -7,51 +7,46 @@ from pathlib import Path
 from conftest import Ffmpeg
 
 from lipsync.example import example_photo, example_voice
-from lipsync.ui.previews import play_result, preview_clip, preview_voice
+from lipsync.media.probe import Limits, probe_clip
+from lipsync.ui.previews import file_address, first_picture, middle_picture, preview_voice
+from lipsync.ui.words import words_in
+
+WORDS, LIMITS = words_in("en"), Limits()
 
 
-def test_photo_is_shown_with_its_size() -> None:
-    shown = preview_clip(str(example_photo()))
-    assert '<img src="data:image/jpeg;base64,' in shown
-    assert "512 × 512 · photo" in shown
-
-
-def test_clip_plays_with_its_facts(face_clip: Path) -> None:
-    shown = preview_clip(str(face_clip))
-    assert f'<video src="gradio_api/file={face_clip}" poster="data:image/jpeg' in shown
-    assert "320 × 320 · 25 fps · 1.0 s" in shown
-
-
-def test_large_picture_makes_a_small_poster(tmp_path: Path, ffmpeg: Ffmpeg) -> None:
-    large = ffmpeg(
-        *("-f", "lavfi", "-i", "testsrc2=s=2560x1440:r=25:d=0.2", "-c:v", "libx264"),
-        *("-preset", "ultrafast", tmp_path / "large.mp4"),
-    )
-    assert len(preview_clip(str(large))) < 200_000
-
-
-def test_voice_plays_with_its_facts() -> None:
-    shown = preview_voice(str(example_voice()))
+def test_voice_plays_with_its_facts_in_both_languages() -> None:
+    shown = preview_voice(WORDS, str(example_voice()), LIMITS)
     assert "<audio src=" in shown
     assert "24 kHz · mono" in shown
+    assert "24 kHz · 单声道" in preview_voice(words_in("zh-CN"), str(example_voice()), LIMITS)
 
 
 def test_voice_may_be_a_video(face_clip: Path) -> None:
-    assert "<audio src=" in preview_voice(str(face_clip))
+    assert "<audio src=" in preview_voice(WORDS, str(face_clip), LIMITS)
 
 
-def test_wrong_file_says_so_at_once(tmp_path: Path) -> None:
-    text = tmp_path / "notes.mp4"
-    text.write_text("dear diary <script>")
-    assert 'role="alert"' in preview_clip(str(text))
-    assert "text" in preview_clip(str(text))
-    assert 'role="alert"' in preview_voice(str(example_photo()))
+def test_wrong_or_too_long_voice_says_so_at_once() -> None:
+    assert 'role="alert"' in preview_voice(WORDS, str(example_photo()), LIMITS)
+    assert 'role="alert"' in preview_voice(WORDS, str(example_voice()), Limits(max_seconds=1))
 
 
-def test_nothing_chosen_shows_nothing() -> None:
-    assert preview_clip(None) == ""
-    assert preview_voice(None) == ""
+def test_no_voice_shows_nothing() -> None:
+    assert preview_voice(WORDS, None, LIMITS) == ""
+
+
+def test_pictures_are_small_and_from_the_moment_asked_for(tmp_path: Path, ffmpeg: Ffmpeg) -> None:
+    # from black to white within the clip
+    clip = ffmpeg(
+        *("-f", "lavfi", "-i", "color=black:s=1600x900:r=25:d=0.2"),
+        *("-f", "lavfi", "-i", "color=white:s=1600x900:r=25:d=0.4"),
+        *("-filter_complex", "[0][1]concat", "-c:v", "libx264", "-preset", "ultrafast"),
+        tmp_path / "clip.mp4",
+    )
+    first, middle = first_picture(probe_clip(clip)), middle_picture(clip)
+    assert first.shape == middle.shape == (360, 640, 3)
+    assert first.mean() < 20
+    assert middle.mean() > 235
 
 
 def test_address_cannot_leave_its_attribute() -> None:
-    assert '"><script' not in play_result('/tmp/a"><script>.mp4')
+    assert '"><script' not in file_address('/tmp/a"><script>.mp4')

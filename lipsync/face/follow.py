@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from typing import TypeVar
 
 from lipsync.face.cuts import CutFinder, SparseCutFinder
@@ -26,11 +26,11 @@ class FaceFinder:
         self._narrowest: float | None = None  # px, of the faces so far that matter
         detector.reset()
 
-    def show(self, frame: Frame) -> bool:
-        """Take the next frame; True if it begins a new shot."""
+    def show(self, frame: Frame, follows: bool = True) -> bool:
+        """Take the next frame; True if it begins a new shot, as one that `follows` nothing does."""
         self._frame = frame
         self._image = FrameView(frame, working_size(frame.size, self._narrowest))
-        is_cut = self._cuts.update(self._image)
+        is_cut = self._cuts.update(self._image) or not follows
         if is_cut:
             self._detector.reset()
         return is_cut
@@ -49,16 +49,18 @@ class FaceFinder:
 
 
 def follow_faces(
-    clip: Clip, numbers: range, detector: Detector, gallery: Gallery
+    clip: Clip, numbers: Sequence[int], detector: Detector, gallery: Gallery
 ) -> Generator[int, None, Tracks]:
     """Yield the count of frames read so far; the generator's return value is everybody found.
 
-    `numbers` are the clip's frames to look at; row r of the tracks is frame `numbers[r]`.
+    `numbers` are the clip's frames to look at, ascending; row r of the tracks is frame
+    `numbers[r]`. Where frames are left out between two of them, a new shot begins.
     """
     tracker = FaceTracker(detector.num_points)
     finder = FaceFinder(detector, CutFinder())
     for row, frame in enumerate(read_frames(clip, numbers)):
-        is_cut = finder.show(frame)
+        follows = row == 0 or numbers[row] == numbers[row - 1] + 1
+        is_cut = finder.show(frame, follows)
         faces = finder.find()
         tracker.update(row, faces, is_cut)
         gallery.offer(row, frame, faces, is_cut)
@@ -66,7 +68,7 @@ def follow_faces(
     return tracker.finish()
 
 
-def exhaust(steps: Generator[int, None, _T]) -> _T:
+def exhaust(steps: Generator[object, None, _T]) -> _T:
     """Run a stepwise search to its end, for callers who show no progress; return its result."""
     while True:
         try:

@@ -16,9 +16,10 @@ import tempfile
 import threading
 import time
 import unicodedata
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from gradio.utils import get_upload_folder
 
@@ -26,6 +27,8 @@ from lipsync.errors import OutputError
 
 log = logging.getLogger(__name__)
 
+_T = TypeVar("_T")
+_R = TypeVar("_R")
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 _STEM_LENGTH = 40
 
@@ -33,9 +36,12 @@ _STEM_LENGTH = 40
 class Job:
     """One visitor's wish, from the click on; its folder exists only inside `Jobs.open`."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float | None = None) -> None:
+        """`seconds` is how long it is expected to take, None = unknown."""
         self._cancelled = threading.Event()
         self.is_claimed = False
+        self.is_delivered = False  # the visitor has the result; only extras are being made
+        self.seconds_left = seconds
 
     @property
     def is_cancelled(self) -> bool:
@@ -44,6 +50,21 @@ class Job:
     def cancel(self) -> None:
         """Ask whoever runs this job to stop; returns at once."""
         self._cancelled.set()
+
+    def follow(self, steps: Generator[_T, None, _R]) -> Generator[_T, None, _R | None]:
+        """Yield what `steps` yields until it ends or this job is cancelled, then close it.
+
+        The generator's own value is what `steps` returned, None where the job was cancelled.
+        """
+        with closing(steps):
+            while not self.is_cancelled:
+                try:
+                    step = next(steps)
+                except StopIteration as finished:
+                    result: _R = finished.value
+                    return result
+                yield step
+        return None
 
 
 class Jobs:
@@ -60,15 +81,16 @@ class Jobs:
         self._by_visitor: dict[str, list[Job]] = {}
         self._open_folders: set[Path] = set()
 
-    def announce(self, visitor: str) -> Job:
-        """Note that `visitor` (a session name) asked for a job, so that it can be cancelled while
-        it waits; one announced earlier and still waiting is cancelled."""
-        job = Job()
+    def announce(self, visitor: str, seconds: float | None = None) -> Job:
+        """Note that `visitor` (a session name) asked for a job that should take `seconds`, so that
+        it can be cancelled while it waits; an earlier one is cancelled if it still waits, or if
+        its result is there and only extras are being made."""
+        job = Job(seconds)
         with self._lock:
             jobs = self._by_visitor.setdefault(visitor, [])
-            for waiting in [old for old in jobs if not old.is_claimed]:
-                waiting.cancel()
-                jobs.remove(waiting)
+            for old in [old for old in jobs if old.is_delivered or not old.is_claimed]:
+                old.cancel()
+                jobs.remove(old)
             jobs.append(job)
         return job
 
@@ -83,13 +105,20 @@ class Jobs:
             job.is_claimed = True
         return job
 
-    def cancel(self, visitor: str) -> int:
-        """Cancel every job of `visitor`, waiting or running; return how many."""
+    def cancel(self, visitor: str) -> list[Job]:
+        """Cancel every job of `visitor`, waiting or running, and return them."""
         with self._lock:
             jobs = self._by_visitor.pop(visitor, [])
         for job in jobs:
             job.cancel()
-        return len(jobs)
+        return jobs
+
+    def seconds_left(self, visitors: Iterable[str]) -> float | None:
+        """Return how long the jobs of `visitors` should still take together, None = unknown."""
+        with self._lock:
+            jobs = [job for visitor in visitors for job in self._by_visitor.get(visitor, [])]
+        known = [job.seconds_left for job in jobs if job.seconds_left is not None]
+        return sum(known) if known and len(known) == len(jobs) else None
 
     @contextmanager
     def open(self, visitor: str, job: Job) -> Iterator[Path]:

@@ -1,7 +1,4 @@
-"""What a visitor sees and hears of an upload and of the result: the browser's own players.
-
-An upload is probed at once, so that a file that cannot work says so before anything is spent.
-"""
+"""Small views of files: a voice's player and facts, a clip's pictures, and where files are."""
 
 from __future__ import annotations
 
@@ -12,73 +9,58 @@ from urllib.parse import quote
 import cv2
 import numpy as np
 
-from lipsync.errors import LipsyncError
 from lipsync.media.colour import rgb_image
 from lipsync.media.frames import read_frames
-from lipsync.media.probe import probe_clip, probe_voice
+from lipsync.media.probe import Limits, probe_clip, probe_voice
 from lipsync.types import Clip
 from lipsync.ui import cards
+from lipsync.ui.trouble import PlainWords
+from lipsync.ui.words import Words
 
 _POSTER_SIDE = 640  # px, twice what is shown, for sharp screens
 
 
-def preview_clip(path: str | None) -> str:
-    """Return a player for a clip, or the picture for a photo, and its facts; nothing without a
-    file. A file that cannot be used gives its sentence instead."""
+def preview_voice(words: Words, path: str | None, limits: Limits) -> str:
+    """Return a player for a voice and its facts; nothing without a file.
+
+    A file that cannot be used gives its sentence instead.
+    """
     if path is None:
         return ""
-    try:
-        clip = probe_clip(Path(path))
-        poster = cards.picture_url(_first_picture(clip))
-    except LipsyncError as error:
-        return cards.error_card(str(error))
-    facts = f"{clip.size.width} × {clip.size.height}"
-    if clip.is_still:
-        shown = f'<img src="{poster}" alt="The chosen photo">'
-        facts += " · photo"
-    else:
-        # the poster stays where the browser cannot play the file; our result always plays
-        shown = (
-            f'<video src="{_address(path)}" poster="{poster}" controls playsinline '
-            'preload="none" aria-label="The chosen clip"></video>'
-        )
-        facts += f" · {cards.say_rate(float(clip.fps))} · {cards.say_seconds(clip.duration)}"
-    return f'<div class="preview">{shown}<p class="hint">{facts}</p></div>'
-
-
-def preview_voice(path: str | None) -> str:
-    """Return a player for a voice and its facts; nothing without a file. A file that cannot be
-    used gives its sentence instead."""
-    if path is None:
-        return ""
-    try:
-        voice = probe_voice(Path(path))
-    except LipsyncError as error:
-        return cards.error_card(str(error))
-    channels = {1: "mono", 2: "stereo"}.get(voice.channels, f"{voice.channels} channels")
-    facts = f"{cards.say_seconds(voice.duration)} · {voice.rate / 1000:g} kHz · {channels}"
+    with PlainWords(words) as trouble:
+        voice = probe_voice(Path(path), limits)
+    if trouble.sentence is not None:
+        return cards.error_card(trouble.sentence)
+    channels = {1: words("run.mono"), 2: words("run.stereo")}.get(
+        voice.channels, words("run.channels", count=voice.channels)
+    )
+    length = cards.say_seconds(words, voice.duration)
     return (
-        f'<div class="preview"><audio src="{_address(path)}" controls preload="metadata" '
-        f'aria-label="The chosen voice"></audio><p class="hint">{escape(facts)}</p></div>'
+        f'<div class="preview"><audio src="{file_address(path)}" controls preload="metadata" '
+        f'aria-label="{escape(words("run.voice-label"))}"></audio>'
+        f'<p class="hint">{escape(f"{length} · {voice.rate / 1000:g} kHz · {channels}")}</p></div>'
     )
 
 
-def play_result(path: str) -> str:
-    """Return the player of a finished job."""
-    return (
-        f'<div class="stage-video"><video src="{_address(path)}" controls playsinline '
-        'preload="auto" aria-label="The result"></video></div>'
-    )
+def middle_picture(path: Path) -> np.ndarray:
+    """Return the picture in the middle of a video as (h, w, 3) uint8 RGB, at most 640 px."""
+    clip = probe_clip(path)
+    return _picture_at(clip, clip.num_frames // 2)
 
 
-def _first_picture(clip: Clip) -> np.ndarray:
-    picture = rgb_image(next(iter(read_frames(clip, [0]))))
+def first_picture(clip: Clip) -> np.ndarray:
+    """Return a clip's first picture as (h, w, 3) uint8 RGB, at most 640 px."""
+    return _picture_at(clip, 0)
+
+
+def file_address(path: Path | str) -> str:
+    """Return where the browser finds a file, relative, so that it also holds behind a proxy."""
+    return "gradio_api/file=" + quote(str(path))  # quoting leaves nothing that ends an attribute
+
+
+def _picture_at(clip: Clip, number: int) -> np.ndarray:
+    picture = rgb_image(next(iter(read_frames(clip, [number]))))
     shrink = _POSTER_SIDE / max(picture.shape[:2])
     if shrink >= 1:
         return picture
     return cv2.resize(picture, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
-
-
-def _address(path: str) -> str:
-    # relative, so that it also holds behind a proxy; quoting leaves nothing that ends the attribute
-    return "gradio_api/file=" + quote(path)

@@ -1,0 +1,49 @@
+"""“Try again with …”: the one change a visitor may ask for, everything else as in the job shown."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from dataclasses import replace
+
+from lipsync.errors import InputError
+from lipsync.presets import Preset
+from lipsync.types import FITS, Fit
+from lipsync.ui.choices import SEED, Choices, defaults_for, used_settings
+from lipsync.ui.words import Words
+
+
+def list_changes(
+    choices: Choices, presets: Mapping[str, Preset], words: Words
+) -> list[tuple[str, str]]:
+    """Return (words, change) for everything that `change_choices` can do to `choices`."""
+    changes = [
+        (words("run.again-preset", title=preset.title_in(words.locale)), f"preset:{name}")
+        for name, preset in presets.items()
+        if name != choices.preset
+    ]
+    changes += [
+        (words("run.again-fit", title=words(f"inputs.fit-{fit}")), f"fit:{fit}")
+        for fit in FITS
+        if fit != choices.fit
+    ]
+    return [*changes, (words("run.again-seed"), "seed")]
+
+
+def change_choices(choices: Choices, change: str, presets: Mapping[str, Preset]) -> Choices:
+    """Return `choices` with one change from `list_changes`.
+
+    Another preset brings its own steps and guidance where its engine has them. Raises InputError
+    for a change that does not exist.
+    """
+    kind, _, value = change.partition(":")
+    if kind == "seed":
+        return replace(choices, seed=secrets.randbelow(SEED[1] + 1))
+    if kind == "fit" and value in FITS:
+        fit: Fit = value  # type: ignore[assignment]  # checked in this line's condition
+        return replace(choices, fit=fit)
+    if kind == "preset" and value in presets:
+        defaults = defaults_for(presets[value])
+        own = {name: getattr(defaults, name) for name in used_settings(presets[value])}
+        return replace(choices, preset=value, **own)
+    raise InputError(f"There is no change called {change[:40]!r}; choose one from the list.")

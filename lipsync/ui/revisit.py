@@ -1,0 +1,72 @@
+"""What a visitor does with a finished job: see it again, use its settings, change one, export it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import gradio as gr
+
+from lipsync.errors import InputError
+from lipsync.face.follow import exhaust
+from lipsync.media.export import export_side_by_side
+from lipsync.presets import Preset
+from lipsync.ui import cards, updates
+from lipsync.ui.again import change_choices
+from lipsync.ui.handlers import session_of
+from lipsync.ui.jobs import Jobs, hand_out
+from lipsync.ui.preset_panel import write_choices
+from lipsync.ui.stage import Stage
+from lipsync.ui.trouble import PlainWords
+from lipsync.ui.updates import Updates
+from lipsync.ui.visitors import read_visitor
+from lipsync.ui.words import words_for
+
+
+class Revisits:
+    """The handlers around finished jobs; each of them looks only into its visitor's own history."""
+
+    def __init__(self, stage: Stage, presets: Mapping[str, Preset], jobs: Jobs) -> None:
+        self._stage = stage
+        self._history = stage.history
+        self._presets = presets
+        self._jobs = jobs
+
+    def change(
+        self, request: gr.Request, visitor: Any, shown: str, change: str | None
+    ) -> list[Any]:
+        """Return the settings of the job on the stage with one change, for the settings' inputs.
+
+        Raises gr.Error where that job or change is gone, so that no job is started.
+        """
+        with PlainWords(words_for(request)) as trouble:
+            entry = self._history.get(read_visitor(visitor), shown)
+            choices = change_choices(entry.choices, change or "", self._presets)
+            return write_choices(choices, self._presets)
+        raise gr.Error(trouble.sentence or "", print_exception=False)
+
+    def make_both(self, request: gr.Request, visitor: Any, shown: str) -> Iterator[list[Any]]:
+        """Make the side-by-side video of the job on the stage, and offer it."""
+        session, words = session_of(request), words_for(request)
+        line = cards.quiet_line(words("run.making-both"))
+        yield Updates(extras=updates.shown(line), cancel=gr.update(interactive=True)).as_list()
+        job = self._jobs.claim(session)
+        job.is_delivered = True  # whatever is asked for next matters more
+        with PlainWords(words) as trouble, self._jobs.open(session, job) as folder:
+            entry = self._history.get(read_visitor(visitor), shown)
+            both = folder / f"{entry.result.stem}-side-by-side.mp4"
+            if entry.before is None:
+                raise InputError(words("run.no-before"))
+            exhaust(job.follow(export_side_by_side(entry.before, entry.result, both, fit="cut")))
+            if job.is_cancelled:
+                return
+            made = hand_out(both, both.name)
+            yield Updates(
+                extras=updates.shown(""),
+                make_both=gr.update(visible=False),
+                both=gr.update(value=str(made), visible=True),
+                cancel=updates.LOCKED,
+            ).as_list()
+        if trouble.sentence is not None:
+            trouble_card = cards.error_card(trouble.sentence)
+            yield Updates(extras=updates.shown(trouble_card), cancel=updates.LOCKED).as_list()

@@ -1,0 +1,92 @@
+"""The stage: what is shown of one finished job, fresh or out of the history."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import gradio as gr
+
+from lipsync.presets import Preset
+from lipsync.record import score_from_json
+from lipsync.ui import cards
+from lipsync.ui.again import list_changes
+from lipsync.ui.history import Entry, History
+from lipsync.ui.player import player_value
+from lipsync.ui.score_card import score_card
+from lipsync.ui.updates import Updates, shown
+from lipsync.ui.words import Words
+
+PLAYER = "player"  # element id of the stage's player
+
+
+class Stage:
+    """Puts entries of the history on the screen."""
+
+    def __init__(self, presets: Mapping[str, Preset], history: History) -> None:
+        self._presets = presets
+        self.history = history
+
+    def show(self, entry: Entry, words: Words, extras: str = "") -> Updates:
+        """Return the updates that show `entry`; `extras` says what is still being made for it.
+
+        Raises InputError where the entry is gone.
+        """
+        record = entry.read_record()
+        lent = self.history.lend(entry)
+        changes = list_changes(entry.choices, self._presets, words)
+        return Updates(
+            status=gr.update(value="", visible=False),
+            player=gr.update(value=_play(entry, record, words), visible=True),
+            score=shown(_judge(record, words)),
+            facts=shown(_tell(record, words)),
+            extras=shown(cards.quiet_line(extras) if extras else ""),
+            files=gr.update(visible=True),
+            download=gr.update(value=str(lent.result)),
+            record=gr.update(value=str(lent.record)),
+            make_both=gr.update(visible=entry.before is not None),
+            both=gr.update(value=None, visible=False),
+            again=gr.update(choices=changes, value=None),
+            generate=gr.update(interactive=True),
+            preview=gr.update(interactive=True),
+            cancel=gr.update(interactive=bool(extras)),
+            clock=gr.Timer(active=False),
+            shown=entry.id,
+        )
+
+    def show_comparison(self, entry: Entry, words: Words, extras: str = "") -> Updates:
+        """Return the updates that add the source beside the result, and what comes after it."""
+        return Updates(
+            player=gr.update(value=_play(entry, entry.read_record(), words)),
+            extras=shown(cards.quiet_line(extras) if extras else ""),
+            make_both=gr.update(visible=True),
+            cancel=gr.update(interactive=bool(extras)),
+        )
+
+    def show_score(self, entry: Entry, words: Words) -> Updates:
+        """Return the updates that show the score anew, now with the source's own."""
+        return Updates(score=shown(_judge(entry.read_record(), words)))
+
+
+def _play(entry: Entry, record: Mapping[str, Any], words: Words) -> dict[str, Any]:
+    return player_value(
+        after=entry.result,
+        before=entry.before,
+        fps=record["fps"],
+        num_frames=record["frames"],
+        name=entry.result.stem,
+        words=words,
+    )
+
+
+def _judge(record: Mapping[str, Any], words: Words) -> str:
+    score, baseline = (
+        score_from_json(found) if (found := record.get(key)) else None
+        for key in ("score", "baseline")
+    )
+    return score_card(score, record["score_reason"], baseline, words, PLAYER)
+
+
+def _tell(record: Mapping[str, Any], words: Words) -> str:
+    is_preview = record["settings"]["part"] is not None
+    return cards.facts_card(words, record, is_preview=is_preview)
