@@ -28,6 +28,7 @@ from lipsync.ui.choices import (
     defaults_for,
     has_choices,
     make_request,
+    switch_preset,
     used_settings,
 )
 
@@ -84,6 +85,15 @@ def test_settings_reach_only_an_engine_that_has_them() -> None:
 def test_defaults_are_the_presets_then_the_engines_then_ours() -> None:
     assert defaults_for(PRESETS["draft"]) == Choices("draft", 20, 1.5)
     assert defaults_for(PRESETS["stepper"]) == Choices("stepper", 30, 2.0, fit="hold")
+
+
+def test_another_preset_brings_its_own_and_keeps_what_was_changed() -> None:
+    changed = Choices("draft", steps=3, guidance=1.1, seed=7, softness=0.5)
+    assert switch_preset(changed, "stepper", PRESETS) == Choices(
+        "stepper", 30, 2.0, 7, fit="hold", softness=0.5
+    )
+    assert switch_preset(replace(changed, fit="cut"), "stepper", PRESETS).fit == "cut"
+    assert switch_preset(ODD, "draft", PRESETS) == replace(ODD, preset="draft")
 
 
 @pytest.mark.parametrize(

@@ -76,6 +76,18 @@ def used_settings(preset: Preset) -> frozenset[str]:
     return frozenset(known & _USUAL.keys())
 
 
+def switch_preset(choices: Choices, name: str, presets: Mapping[str, Preset]) -> Choices:
+    """Return `choices` with the preset `name`, its steps and guidance where its engine has them.
+
+    The fit follows the preset only where it was the old preset's own; everything else stays.
+    """
+    before, after = presets[choices.preset], presets[name]
+    defaults = defaults_for(after)
+    own: dict[str, Any] = {key: getattr(defaults, key) for key in used_settings(after)}
+    fit = after.fit if choices.fit == before.fit else choices.fit
+    return replace(choices, preset=name, fit=fit, **own)
+
+
 def check_choices(choices: Choices, presets: Mapping[str, Preset]) -> Choices:
     """Return `choices` in their proper types (a whole 20.0 becomes 20).
 

@@ -1,0 +1,287 @@
+"""The panel of settings: preset cards, *Advanced*, and how both are remembered and shared.
+
+The settings stand in the page's address and in the visitor's own browser; the server keeps
+nothing of them between two events but which preset a page shows.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from html import escape
+from typing import Any
+
+import gradio as gr
+
+from lipsync.presets import Preset, Problem
+from lipsync.ui.choices import (
+    GUIDANCE,
+    SEED,
+    SOFTNESS,
+    STEPS,
+    Choices,
+    check_choices,
+    choices_from_json,
+    choices_from_query,
+    choices_to_json,
+    choices_to_query,
+    defaults_for,
+    has_choices,
+    switch_preset,
+    used_settings,
+)
+from lipsync.ui.widgets import make_widget
+from lipsync.ui.words import LOCALES, Words, label, words_for, words_in
+
+STORAGE_KEY = "lipsync-studio-choices"
+# what the list shows, and the exact rate
+_RATES = [(rate, rate) for rate in ("24", "25", "30", "50", "60")]
+_RATES.insert(2, ("29.97", "30000/1001"))
+_NAMES = tuple(field.name for field in fields(Choices))
+# events of the screen alone: no client calls them, and nothing flickers while they run
+_PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
+
+
+@dataclass(frozen=True)
+class PresetPanel:
+    """The components of the panel and the presets it offers, by name."""
+
+    presets: Mapping[str, Preset]
+    cards: gr.HTML  # value: the chosen preset's name; `times`: name -> words on its card
+    steps: gr.Slider
+    guidance: gr.Slider
+    seed: gr.Number
+    fps: gr.Dropdown
+    fit: gr.HTML
+    softness: gr.Slider
+    mark: gr.Checkbox
+    dice: gr.Button
+    link: gr.HTML  # value: the query that names the settings
+    notice: gr.HTML
+    memory: gr.BrowserState
+    shown_preset: gr.State  # the preset whose settings the page shows
+
+    @property
+    def inputs(self) -> list[Any]:
+        """The components that hold a choice, in the order of the fields of `Choices`."""
+        return [self.cards, *(getattr(self, name) for name in _NAMES[1:])]
+
+
+def lay_out_presets(presets: Sequence[Preset], problems: Sequence[Problem]) -> PresetPanel:
+    """Lay out the panel inside the current Blocks; `presets` must not be empty, the first is
+    chosen. `problems` are the preset files that were left out."""
+    first = presets[0]
+    chosen = defaults_for(first)
+    cards = _lay_out_cards(presets, problems)
+    notice = gr.HTML(visible=False, elem_id="link-troubles")
+    with gr.Accordion(label("inputs.advanced"), open=False, elem_id="advanced"):
+        with gr.Row():
+            steps, guidance = _lay_out_sliders(chosen, first)
+        fit = make_widget("fits", chosen.fit, elem_id="fit")
+        with gr.Row():
+            fps = gr.Dropdown(
+                _rate_choices(words_in("en")),
+                value=chosen.fps,
+                allow_custom_value=True,
+                label=label("inputs.fps"),
+                info=label("inputs.fps-help"),
+                elem_id="fps",
+            )
+            softness = gr.Slider(
+                *SOFTNESS,
+                value=chosen.softness,
+                step=0.1,
+                label=label("inputs.softness"),
+                info=label("inputs.softness-help"),
+                elem_id="softness",
+            )
+        with gr.Row():
+            with gr.Column(min_width=160):
+                # no limits here: Gradio would tell a wrong seed in words of its own
+                seed = gr.Number(
+                    chosen.seed,
+                    precision=0,
+                    label=label("inputs.seed"),
+                    info=label("inputs.seed-help"),
+                    elem_id="seed",
+                )
+                dice = gr.Button(label("inputs.dice"), size="sm", elem_id="dice")
+            mark = gr.Checkbox(
+                chosen.mark,
+                label=label("inputs.mark"),
+                info=label("inputs.mark-help"),
+                elem_id="mark",
+                min_width=160,
+            )
+    link = make_widget("link", choices_to_query(chosen, chosen), elem_id="link", keys=list(_NAMES))
+    return PresetPanel(
+        presets={preset.name: preset for preset in presets},
+        cards=cards,
+        steps=steps,
+        guidance=guidance,
+        seed=seed,
+        fps=fps,
+        fit=fit,
+        softness=softness,
+        mark=mark,
+        dice=dice,
+        link=link,
+        notice=notice,
+        # no secret worth the name: it keeps settings readable to the next start of the app
+        memory=gr.BrowserState(storage_key=STORAGE_KEY, secret=STORAGE_KEY),
+        shown_preset=gr.State(first.name),
+    )
+
+
+def connect_choices(screen: gr.Blocks, panel: PresetPanel) -> None:
+    """Restore the settings when the page opens, from its link, else from the browser's memory,
+    else the first preset's defaults, and carry every change into both."""
+    keeper = _Keeper(panel)
+    kept = [panel.link, panel.memory]
+    screen.load(
+        keeper.restore,
+        panel.memory,
+        [*panel.inputs, panel.shown_preset, panel.link, panel.notice],
+        **_PRIVATE,
+    )
+    panel.cards.input(
+        keeper.choose_preset,
+        [panel.shown_preset, *panel.inputs],
+        [*panel.inputs, panel.shown_preset, *kept],
+        **_PRIVATE,
+    )
+    panel.dice.click(keeper.throw_dice, panel.inputs, [panel.seed, *kept], **_PRIVATE)
+    gr.on(
+        [component.input for component in panel.inputs[1:]],
+        keeper.keep,
+        panel.inputs,
+        kept,
+        # a slider on its way sends many values: the last one must be what stays
+        trigger_mode="always_last",
+        **_PRIVATE,
+    )
+
+
+def read_choices(*values: Any) -> Choices:
+    """Return what the components of `PresetPanel.inputs` hold, unchecked (see `make_request`)."""
+    return Choices(**dict(zip(_NAMES, values, strict=True)))
+
+
+def show_choices(panel: PresetPanel, choices: Choices, words: Words) -> list[dict[str, Any]]:
+    """Return one update for each of `PresetPanel.inputs`: the values, and which sliders are grey
+    for what reason. Raises InputError for choices that are out of range."""
+    choices = check_choices(choices, panel.presets)
+    updates = {name: gr.update(value=getattr(choices, name)) for name in _NAMES}
+    updates["fps"]["choices"] = _rate_choices(words)
+    used = used_settings(panel.presets[choices.preset])
+    for name in ("steps", "guidance"):
+        updates[name] |= {"interactive": name in used, "info": words(_help_key(name, name in used))}
+    return list(updates.values())
+
+
+class _Keeper:
+    """The handlers of one panel; they hold no visitor's settings."""
+
+    def __init__(self, panel: PresetPanel) -> None:
+        self._panel = panel
+        self._presets = panel.presets
+
+    def restore(self, stored: Any, request: gr.Request) -> list[Any]:
+        words = words_for(request)
+        query = dict(request.query_params)
+        choices, troubles = choices_from_query(query, self._presets)
+        if not has_choices(query):
+            choices = choices_from_json(stored, self._presets) or choices
+        return [
+            *show_choices(self._panel, choices, words),
+            choices.preset,
+            self._query(choices),
+            gr.update(value=_troubles_html(troubles, words), visible=bool(troubles)),
+        ]
+
+    def choose_preset(self, request: gr.Request, shown: str, *values: Any) -> list[Any]:
+        name, *rest = values
+        before = self._read(shown, *rest)
+        if before is None or name not in self._presets:  # forged: the cards offer no such preset
+            return [gr.skip()] * (len(values) + 3)
+        choices = switch_preset(before, name, self._presets)
+        updates = show_choices(self._panel, choices, words_for(request))
+        return [*updates, name, *self._kept(choices)]
+
+    def throw_dice(self, *values: Any) -> list[Any]:
+        seed = secrets.randbelow(SEED[1] + 1)
+        place = _NAMES.index("seed")
+        return [seed, *self.keep(*values[:place], seed, *values[place + 1 :])]
+
+    def keep(self, *values: Any) -> list[Any]:
+        choices = self._read(*values)
+        return [gr.skip(), gr.skip()] if choices is None else self._kept(choices)
+
+    def _read(self, *values: Any) -> Choices | None:
+        """Return the choices with a default for what cannot be used (an empty seed, while its
+        new one is being typed); None where there is no such preset."""
+        return choices_from_json(dict(zip(_NAMES, values, strict=True)), self._presets)
+
+    def _kept(self, choices: Choices) -> list[Any]:
+        return [self._query(choices), choices_to_json(choices)]
+
+    def _query(self, choices: Choices) -> str:
+        return choices_to_query(choices, defaults_for(self._presets[choices.preset]))
+
+
+def _lay_out_cards(presets: Sequence[Preset], problems: Sequence[Problem]) -> gr.HTML:
+    return make_widget(
+        "presets",
+        presets[0].name,
+        elem_id="preset",
+        presets=[
+            {
+                "name": preset.name,
+                "titles": {locale: preset.title_in(locale) for locale in LOCALES},
+                "sentences": {locale: preset.sentence_in(locale) for locale in LOCALES},
+            }
+            for preset in presets
+        ],
+        # the file's name only: where the server keeps it is nobody's business
+        problems=[
+            {"file": problem.path.name, "line": problem.line, "cause": problem.cause}
+            for problem in problems
+        ],
+        times={},
+    )
+
+
+def _lay_out_sliders(chosen: Choices, preset: Preset) -> tuple[gr.Slider, gr.Slider]:
+    used = used_settings(preset)
+    steps, guidance = (
+        gr.Slider(
+            minimum=limits[0],
+            maximum=limits[1],
+            value=getattr(chosen, name),
+            step=step,
+            label=label(f"inputs.{name}"),
+            info=label(_help_key(name, name in used)),
+            interactive=name in used,
+            elem_id=name,
+        )
+        for name, limits, step in (("steps", STEPS, 1), ("guidance", GUIDANCE, 0.1))
+    )
+    return steps, guidance
+
+
+def _help_key(name: str, is_used: bool) -> str:
+    return f"inputs.{name}-{'help' if is_used else 'unused'}"
+
+
+def _rate_choices(words: Words) -> list[tuple[str, str]]:
+    return [(words("inputs.fps-clip"), ""), *_RATES]
+
+
+def _troubles_html(troubles: Sequence[str], words: Words) -> str:
+    items = "".join(f"<li>{escape(words.sentence(trouble))}</li>" for trouble in troubles)
+    title = escape(words("inputs.link-troubles"))
+    return (
+        '<div class="card trouble link-troubles" role="status">'
+        f"<p>{title}</p><ul>{items}</ul></div>"
+    )
