@@ -207,7 +207,7 @@ class _Record:
             _, turned = leave_out_profiles(track)
             kinds = np.where(turned, 2, np.where(track.present, 1, 0))
         if self._clip.is_still:
-            return (), trouble
+            return (Span(0.0, 0.0, _KINDS[kinds[0]]),), trouble
         borders = np.flatnonzero(np.diff(kinds)) + 1
         edges = [0.0, *(self._border(row) for row in borders), share * self._clip.duration]
         rows = [0, *borders.tolist()]

@@ -1,0 +1,193 @@
+"""What is known of the chosen clip before a job is asked for, and what is chosen in it.
+
+The panel is one widget with three properties: ``clip`` (facts and poster, shown at once), ``scan``
+(faces and stretches, growing while the clip is looked through) and its value, the visitor's own
+selection, which nothing here overwrites.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Protocol
+
+import gradio as gr
+
+from lipsync.media.probe import Limits, probe_clip
+from lipsync.types import Clip, Scan
+from lipsync.ui import cards
+from lipsync.ui.choices import Selection
+from lipsync.ui.previews import file_address, first_picture
+from lipsync.ui.trouble import PlainWords
+from lipsync.ui.widgets import make_widget
+from lipsync.ui.words import Words, words_for
+
+_NO_CLIP = {"id": ""}
+_MAX_SECONDS = 1e6  # nothing that is uploaded is longer
+_MAX_PX = 1e5
+
+
+class Scanning(Protocol):
+    """The part of LipSyncPipeline that the panel uses."""
+
+    def scan(self, video: Path) -> Generator[Scan, None, None]: ...
+
+
+def make_clip_view(elem_id: str = "clip-view") -> gr.HTML:
+    """Return the panel, empty; its value is what `read_selection` takes."""
+    return make_widget("clip", None, elem_id=elem_id, clip=_NO_CLIP, scan=None)
+
+
+class ClipScanner:
+    """Looks through what visitors upload, for each of them the newest clip only."""
+
+    def __init__(self, get_pipeline: Callable[[], Scanning], limits: Limits | None = None) -> None:
+        self._get_pipeline = get_pipeline
+        self._limits = limits or Limits()
+        self._newest: dict[str, str] = {}  # session -> id of the clip it shows
+
+    def show(self, path: str | None, request: gr.Request) -> dict[str, Any]:
+        """Return the panel's update with facts and poster of an upload, or why it cannot be used;
+        the scan of the clip shown before ends soon."""
+        self._newest[_session(request)] = _clip_id(path)
+        if path is None:
+            return gr.update(clip=_NO_CLIP, scan=None)
+        with PlainWords(words_for(request)) as trouble:
+            clip = probe_clip(Path(path), self._limits)
+            return gr.update(clip=_describe_clip(clip, path), scan=None)
+        return gr.update(clip={"id": _clip_id(path), "error": trouble.sentence}, scan=None)
+
+    def scan(self, path: str | None, request: gr.Request) -> Iterator[dict[str, Any]]:
+        """Yield the panel's updates while the clip is looked through.
+
+        Ends early when the visitor has chosen another clip or left.
+        """
+        session, name, words = _session(request), _clip_id(path), words_for(request)
+        if path is None or self._newest.get(session) != name:
+            return
+        with PlainWords(words) as trouble, closing(self._get_pipeline().scan(Path(path))) as scans:
+            for scan in scans:
+                if self._newest.get(session) != name:
+                    return
+                yield gr.update(scan=_describe_scan(scan, name, words))
+        if trouble.sentence is not None:
+            yield gr.update(clip={"id": name, "error": trouble.sentence}, scan=None)
+
+    def leave(self, request: gr.Request) -> None:
+        """End the scan of a visitor who closed the page."""
+        self._newest.pop(_session(request), None)
+
+
+def connect_clip(screen: gr.Blocks, field: gr.File, view: gr.HTML, scanner: ClipScanner) -> None:
+    """Let `view` follow the upload in `field`; scans wait for each other, never for a job."""
+    # "multiple": a new clip is shown at once although the scan of the last one has not ended yet
+    quiet: dict[str, Any] = {
+        "api_visibility": "private",
+        "show_progress": "hidden",
+        "trigger_mode": "multiple",
+    }
+    field.change(scanner.show, field, view, queue=False, **quiet).then(
+        scanner.scan, field, view, concurrency_limit=1, concurrency_id="scan", **quiet
+    )
+    screen.unload(scanner.leave)
+
+
+def read_selection(value: Any, clip: str | None = None) -> Selection:
+    """Return what was chosen in the panel; what is wrong or forged in `value` counts as not chosen.
+
+    Where `clip`, the path of the upload, is given, a selection made in another clip does not count.
+    """
+    if not isinstance(value, dict) or (clip is not None and value.get("clip") != _clip_id(clip)):
+        return Selection()
+    start = _seconds(value.get("start"))
+    end = _seconds(value.get("end"))
+    if end is not None and end <= (start or 0.0):
+        start = end = None
+    return Selection(start, end, _face(value.get("face")), _seconds(value.get("playhead")) or 0.0)
+
+
+def write_selection(selection: Selection, clip: str) -> dict[str, Any]:
+    """Return the panel's value for a selection in the upload at path `clip`."""
+    return {
+        "clip": _clip_id(clip),
+        "start": selection.start,
+        "end": selection.end,
+        "face": None if selection.face is None else list(selection.face),
+        "playhead": selection.playhead,
+    }
+
+
+def _session(request: gr.Request) -> str:
+    return request.session_hash or "nobody"
+
+
+def _seconds(value: Any) -> float | None:
+    return float(value) if _is_number(value) and 0 <= value <= _MAX_SECONDS else None
+
+
+def _face(value: Any) -> tuple[float, float, float] | None:
+    if not isinstance(value, (list, tuple)) or len(value) != 3:
+        return None
+    x, y, second = value
+    if not (_is_number(x) and _is_number(y) and abs(x) <= _MAX_PX and abs(y) <= _MAX_PX):
+        return None
+    seconds = _seconds(second)
+    return None if seconds is None else (float(x), float(y), seconds)
+
+
+def _is_number(value: Any) -> bool:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return isinstance(value, int) or math.isfinite(value)
+
+
+def _clip_id(path: str | None) -> str:
+    """Return what tells one upload from another in the browser, without its path."""
+    return hashlib.sha256(path.encode()).hexdigest()[:16] if path is not None else ""
+
+
+def _describe_clip(clip: Clip, path: str) -> dict[str, Any]:
+    return {
+        "id": _clip_id(path),
+        "url": file_address(path),
+        "poster": cards.picture_url(first_picture(clip)),
+        "still": clip.is_still,
+        "width": clip.size.width,
+        "height": clip.size.height,
+        "rate": f"{float(clip.fps):.2f}".rstrip("0").rstrip("."),
+        "step": 1 / float(clip.fps),
+        "duration": clip.duration,
+    }
+
+
+def _describe_scan(scan: Scan, name: str, words: Words) -> dict[str, Any]:
+    return {
+        "id": name,
+        "share": scan.share,
+        "spans": [[_short(s.start_seconds), _short(s.end_seconds), s.kind] for s in scan.spans],
+        "cuts": [_short(cut) for cut in scan.cuts],
+        "faces": [
+            {
+                "seconds": _short(face.seconds),
+                "box": face.box.round(1).tolist(),
+                "picture": cards.picture_url(face.thumbnail),
+            }
+            for face in scan.faces
+        ],
+        "sightings": [
+            [
+                _short(sighting.seconds),
+                -1 if sighting.face is None else sighting.face,
+                *(round(float(edge), 1) for edge in sighting.box),
+            ]
+            for sighting in scan.sightings
+        ],
+        "trouble": None if scan.trouble is None else words.sentence(scan.trouble),
+    }
+
+
+def _short(seconds: float) -> float:
+    return round(seconds, 3)
