@@ -1,24 +1,133 @@
-"""How long a job will still take, from the speed of what it has done."""
+"""How long a job will take: before it starts from what is usual, then from its own speed.
+
+The usual costs were measured on two cores of a small cloud machine (README, "Measured"). What a
+`Speed` sees of this machine scales them; an engine's own cost is learned from its finished jobs.
+"""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 
-# seconds per frame on a small machine, until this job has been measured
-_USUAL = {"faces": 0.012, "voice": 0.006, "generate": 0.045, "score": 0.012}
+from lipsync.types import Size
+
 _ENOUGH = 10  # frames of a stage after which its own speed is believed
+_MEMORY = 0.5  # weight that earlier jobs keep beside the newest
+_SLOWEST, _FASTEST = 20.0, 0.05  # times the usual; a measure beyond that was an accident
+LOADING_SECONDS = 3.0  # until models are resident
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Seconds that a stage takes for one frame: a fixed part and one for each megapixel."""
+
+    fixed: float
+    megapixel: float
+
+    def of(self, size: Size) -> float:
+        """Return seconds for one frame of `size`."""
+        return self.fixed + self.megapixel * size.height * size.width / 1e6
+
+
+_USUAL = {
+    "faces": Cost(0.012, 0.004),
+    "voice": Cost(0.006, 0.0),
+    "generate": Cost(0.030, 0.040),
+    "score": Cost(0.012, 0.004),
+}
+_FIND = Cost(0.010, 0.002)  # the detector alone, which is what a scan's pace measures
+
+
+@dataclass(frozen=True)
+class Work:
+    """What a job has to do."""
+
+    size: Size  # of the frames
+    frames: Mapping[str, int]  # per stage, in order
+    engine: str = ""
+    steps: int = 1  # of an engine that repeats itself
+
+
+class Speed:
+    """What has been seen of this machine's speed; safe to use from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pace: float | None = None  # times the usual
+        self._extra: dict[str, dict[int, float]] = {}  # engine -> steps -> s per frame
+
+    def rates(self, work: Work, pace: float | None = None) -> dict[str, float]:
+        """Return the expected seconds per frame of each stage.
+
+        `pace` is a scan's: seconds to find the faces of one frame (None or 0 = not measured). It
+        counts until a job has been finished.
+        """
+        with self._lock:
+            factor = self._pace
+            extra = _nearest(self._extra.get(work.engine, {}), work.steps)
+        if factor is None:
+            factor = _bounded(pace / _FIND.of(work.size)) if pace else 1.0
+        rates = {stage: factor * _USUAL[stage].of(work.size) for stage in work.frames}
+        if "generate" in rates:
+            rates["generate"] = max(rates["generate"] + extra, 0.1 * rates["generate"])
+        return rates
+
+    def expect(self, work: Work, pace: float | None = None) -> float:
+        """Return the expected seconds of a whole job, models being resident."""
+        return seconds_of(work.frames, self.rates(work, pace))
+
+    def learn(self, work: Work, timings: Mapping[str, float]) -> None:
+        """Take the seconds that each stage of a finished job has taken."""
+        usual = {stage: _USUAL[stage].of(work.size) for stage in work.frames}
+        # neither waits for anybody, and no engine has a part in them
+        seen = [s for s in ("faces", "score") if work.frames.get(s, 0) >= _ENOUGH and s in timings]
+        with self._lock:
+            if seen:
+                spent = sum(timings[stage] for stage in seen)
+                pace = _bounded(spent / sum(usual[s] * work.frames[s] for s in seen))
+                self._pace = pace if self._pace is None else _mixed(self._pace, pace)
+            if work.frames.get("generate", 0) >= _ENOUGH and "generate" in timings:
+                one = timings["generate"] / work.frames["generate"]
+                extra = one - (self._pace or 1.0) * usual["generate"]
+                known = self._extra.setdefault(work.engine, {})
+                known[work.steps] = _mixed(known.get(work.steps, extra), extra)
+
+
+def seconds_of(frames: Mapping[str, int], rates: Mapping[str, float]) -> float:
+    """Return the seconds that all stages take; the voice is heard while faces are looked for."""
+    whole = {stage: rates[stage] * count for stage, count in frames.items()}
+    beside = min(whole.get("faces", 0.0), whole.get("voice", 0.0))
+    return sum(whole.values()) - beside
+
+
+def _nearest(known: Mapping[int, float], steps: int) -> float:
+    """Return the extra seconds at a number of steps, in proportion where it is a new one."""
+    if not known:
+        return 0.0
+    nearest = min(known, key=lambda other: abs(other - steps))
+    return known[nearest] * steps / nearest
+
+
+def _mixed(before: float, new: float) -> float:
+    return _MEMORY * before + (1 - _MEMORY) * new
+
+
+def _bounded(factor: float) -> float:
+    return min(max(factor, _FASTEST), _SLOWEST)
 
 
 class TimeLeft:
     """Turn counts of finished work into seconds left and seconds per stage."""
 
-    def __init__(self, work: Mapping[str, int]) -> None:
-        """`work` is the number of frames each stage has to do, in order."""
-        self._work = dict(work)
+    def __init__(self, frames: Mapping[str, int], rates: Mapping[str, float]) -> None:
+        """`frames` each stage has to do, in order, and the seconds expected for one of them."""
+        self._frames = dict(frames)
+        self._rates = dict(rates)
         self._spent: dict[str, float] = {}
         self._done: dict[str, int] = {}
-        self._started = time.monotonic()
+        self._started = self._opened = time.monotonic()
         self._stage: str | None = None
 
     def begin(self, stage: str) -> None:
@@ -30,26 +139,31 @@ class TimeLeft:
         """Stop the clock of the running stage."""
         if self._stage is not None:
             self._spent[self._stage] = time.monotonic() - self._started
-            self._done[self._stage] = self._work.get(self._stage, 0)
+            self._done[self._stage] = self._frames.get(self._stage, 0)
         self._stage = None
 
     def seconds_left(self, done: int) -> float:
         """Return the expected rest of the job, `done` frames into the running stage."""
+        now = time.monotonic()
         spent, finished = dict(self._spent), dict(self._done)
         if self._stage is not None:
-            spent[self._stage] = time.monotonic() - self._started
+            spent[self._stage] = now - self._started
             finished[self._stage] = done
-        # the first frames of a job wait for models to load and say nothing of its pace
-        measured = [s for s in finished if s in _USUAL and finished[s] >= _ENOUGH]
-        usual = sum(_USUAL[s] * finished[s] for s in measured)
-        pace = sum(spent[s] for s in measured) / usual if usual else 1.0
-        left = 0.0
-        for stage, total in self._work.items():
-            rate = _USUAL[stage] * pace
+        # the first frames of a job wait for models to load and say nothing of its pace; nor does
+        # the voice, most of which has been heard while faces were looked for
+        measured = [s for s in finished if s != "voice" and finished[s] >= _ENOUGH]
+        expected = sum(self._rates[s] * finished[s] for s in measured)
+        pace = sum(spent[s] for s in measured) / expected if expected else 1.0
+        left = {}
+        for stage, total in self._frames.items():
+            rate = self._rates[stage] * pace
             if stage in measured:
                 rate = spent[stage] / finished[stage]
-            left += rate * max(total - finished.get(stage, 0), 0)
-        return left
+            left[stage] = rate * max(total - finished.get(stage, 0), 0)
+        if left.get("voice"):
+            heard_beside = left.get("faces", 0.0) + now - self._opened
+            left["voice"] = max(left["voice"] - heard_beside, 0.0)
+        return sum(left.values())
 
     @property
     def timings(self) -> dict[str, float]:

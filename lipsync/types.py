@@ -180,13 +180,12 @@ class LandmarkStore:
 
 @dataclass(frozen=True)
 class FaceTrack:
-    """One person through the (trimmed) clip; row r belongs to source frame ``first_frame + r``."""
+    """One person through the source frames that a job looks at, one row each, in order of time."""
 
     boxes: np.ndarray  # (T, 4) float32 px; NaN where absent
     landmarks: LandmarkStore  # (T, L, 3) px, as detected, unsmoothed
     present: np.ndarray  # (T,) bool; absent rows pass through untouched
     shots: tuple[int, ...]  # first row of each shot; shots[0] == 0
-    first_frame: int = 0
 
     def segments(self) -> list[slice]:
         """Return the maximal runs of rows in which the face is present, cut at every new shot."""

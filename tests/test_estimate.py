@@ -6,9 +6,11 @@ import time
 
 import pytest
 
-from lipsync.estimate import TimeLeft
+from lipsync.estimate import Speed, TimeLeft, Work
+from lipsync.types import Size
 
 WORK = {"faces": 100, "voice": 100, "generate": 100, "score": 100}
+RATES = {"faces": 0.01, "voice": 0.005, "generate": 0.05, "score": 0.01}
 
 
 class Clock:
@@ -24,14 +26,27 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return Clock(monkeypatch)
 
 
-def test_before_anything_is_measured_there_is_a_usual_guess(clock: Clock) -> None:
-    left = TimeLeft(WORK)
+def test_before_anything_is_measured_the_expected_rates_count(clock: Clock) -> None:
+    left = TimeLeft(WORK, RATES)
     left.begin("faces")
-    assert 1.0 < left.seconds_left(0) < 60.0
+    # the voice is heard while faces are looked for
+    assert left.seconds_left(0) == pytest.approx(1.0 + 5.0 + 1.0)
+
+
+def test_a_voice_longer_than_the_search_is_waited_for(clock: Clock) -> None:
+    left = TimeLeft({"faces": 10, "voice": 1000}, RATES)
+    left.begin("faces")
+    assert left.seconds_left(0) == pytest.approx(5.0)
+    clock.now += 0.1
+    left.begin("voice")
+    clock.now += 1.0
+    assert left.seconds_left(0) == pytest.approx(3.9)
+    clock.now += 60.0
+    assert left.seconds_left(0) == 0.0
 
 
 def test_a_stage_s_own_speed_counts(clock: Clock) -> None:
-    left = TimeLeft({"generate": 100})
+    left = TimeLeft({"generate": 100}, RATES)
     left.begin("generate")
     clock.now += 20.0
     assert left.seconds_left(50) == pytest.approx(20.0)
@@ -39,7 +54,7 @@ def test_a_stage_s_own_speed_counts(clock: Clock) -> None:
 
 
 def test_a_slow_machine_is_slow_in_the_stages_to_come(clock: Clock) -> None:
-    fast, slow = TimeLeft(WORK), TimeLeft(WORK)
+    fast, slow = TimeLeft(WORK, RATES), TimeLeft(WORK, RATES)
     fast.begin("faces")
     slow.begin("faces")
     clock.now += 1.0
@@ -49,7 +64,7 @@ def test_a_slow_machine_is_slow_in_the_stages_to_come(clock: Clock) -> None:
 
 
 def test_time_shrinks_as_work_is_done_and_ends_at_nothing(clock: Clock) -> None:
-    left = TimeLeft(WORK)
+    left = TimeLeft(WORK, RATES)
     seen = []
     for stage, seconds in {"faces": 0.03, "voice": 0.01, "generate": 0.1, "score": 0.03}.items():
         left.begin(stage)
@@ -63,7 +78,7 @@ def test_time_shrinks_as_work_is_done_and_ends_at_nothing(clock: Clock) -> None:
 
 
 def test_timings_hold_every_finished_stage(clock: Clock) -> None:
-    left = TimeLeft({"faces": 10, "generate": 10})
+    left = TimeLeft({"faces": 10, "generate": 10}, RATES)
     left.begin("faces")
     clock.now += 3.0
     assert left.timings == {}
@@ -79,7 +94,7 @@ def test_timings_hold_every_finished_stage(clock: Clock) -> None:
 
 
 def test_waiting_for_models_says_nothing_of_the_pace(clock: Clock) -> None:
-    left = TimeLeft({"faces": 1, "voice": 100, "generate": 100})
+    left = TimeLeft({"faces": 1, "voice": 100, "generate": 100}, RATES)
     usual = left.seconds_left(0)
     left.begin("faces")
     clock.now += 5.0  # the detector loads; the photo's one frame is found

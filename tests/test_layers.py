@@ -22,7 +22,9 @@ FLOORS = (
     ("engines",),
     ("composite", "score"),
     ("estimate",),
+    ("job",),
     ("pipeline",),
+    ("record",),
     ("ui", "train", "bench", "doctor"),
     ("cli",),
     ("__main__",),
@@ -62,7 +64,7 @@ def test_imports_go_one_way(path: Path) -> None:
     for there in imported_parts(path) - {here}:
         if there not in LEVEL:
             # a public name of the package itself; only its clients may go through the front door
-            assert LEVEL[here] >= LEVEL["ui"], f"{here} takes {there} from the front door"
+            assert LEVEL[here] > LEVEL["pipeline"], f"{here} takes {there} from the front door"
         elif LEVEL[there] == LEVEL[here] == 0:
             assert GROUND.index(there) < GROUND.index(here), f"{here} imports {there}"
         else:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from lipsync.composite.colour import match_colour, ring_around
+from lipsync.composite.edge import soften_edge
 from lipsync.composite.paste import paste_back
 from lipsync.face.align import TEMPLATES, crop_face, to_crop_points
 from lipsync.face.mask import template_mask
@@ -38,12 +39,14 @@ def render_scene(
     settings: Any,
     seed: int,
     weights: np.ndarray,
+    softness: float = 1.0,
 ) -> Iterator[Frame]:
     """Yield the scene's frames with their new mouths.
 
     `frames` gives the source frames of the scene in output order; `weights` (T,) in [0, 1] fades
-    the mask of each frame. Where the engine leaves the mask to us, its template's own is used and
-    the crop's colours are matched to the frame first.
+    the mask of each frame, `softness` in [0, 2] is its edge's width as a multiple of the engine's
+    own. Where the engine leaves the mask to us, its template's own is used and the crop's colours
+    are matched to the frame first.
     """
     import torch
 
@@ -55,7 +58,7 @@ def render_scene(
         for offset in range(len(generated.faces)):
             frame, crop = waiting.take()
             face, mask = _finish(generated, offset, crop, engine)
-            mask = mask * np.float32(weights[done])
+            mask = soften_edge(mask, softness) * np.float32(weights[done])
             yield paste_back(frame, face, mask, scene.alignment.matrices[done])
             done += 1
 

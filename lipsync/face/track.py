@@ -11,6 +11,7 @@ one is.
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -147,7 +148,13 @@ class FaceTracker:
 
 
 def choose_face(
-    tracks: Tracks, choice: FaceChoice, size: Size, fps: Fraction, first_frame: int = 0
+    tracks: Tracks,
+    choice: FaceChoice,
+    size: Size,
+    fps: Fraction,
+    numbers: Sequence[int] | None = None,
+    *,
+    where: str = "the clip",
 ) -> FaceTrack:
     """Return the track of the face that was asked for, in a clip of `size` at `fps`.
 
@@ -155,16 +162,17 @@ def choose_face(
     by mean place; `click` is a point inside the face's box at that time. The rule is applied to
     every shot on its own: a shot with fewer faces than `number` is left alone, and with a click the
     other shots take the face at the clicked person's place, else their largest. Shots where the
-    face is too small are left alone. `first_frame` is the source frame of row 0. Raises InputError:
-    no face anywhere, face too small, number too high, click beside every face.
+    face is too small are left alone. `numbers` is the clip's frame of each row, ascending (None =
+    the row itself) and `where` says in words what was looked at. Raises InputError: no face
+    anywhere, face too small, number too high, click beside every face.
     """
     if not tracks.candidates:
         raise InputError(
-            "No face was found in the clip; lip sync needs a face turned to the camera, "
+            f"No face was found in {where}; lip sync needs a face turned to the camera, "
             "so choose a clip that shows one."
         )
     if choice.click is not None:
-        chosen = _by_click(tracks, choice.click, choice.click_seconds, fps, first_frame)
+        chosen = _by_click(tracks, choice.click, choice.click_seconds, fps, numbers)
     elif choice.number is not None:
         chosen = _by_number(tracks, choice.number)
     else:
@@ -176,7 +184,7 @@ def choose_face(
             f"least {MIN_FACE_WIDTH} px are needed; choose a closer shot, a larger version of the "
             "clip or another face."
         )
-    return _join(tracks, [c for c in chosen if c.mean_width >= MIN_FACE_WIDTH], first_frame)
+    return _join(tracks, [c for c in chosen if c.mean_width >= MIN_FACE_WIDTH])
 
 
 def jump_rows(track: FaceTrack) -> list[int]:
@@ -269,10 +277,14 @@ def _by_number(tracks: Tracks, number: int) -> list[Candidate]:
 
 
 def _by_click(
-    tracks: Tracks, point: tuple[float, float], seconds: float, fps: Fraction, first_frame: int
+    tracks: Tracks,
+    point: tuple[float, float],
+    seconds: float,
+    fps: Fraction,
+    numbers: Sequence[int] | None,
 ) -> list[Candidate]:
-    row = round(seconds * fps) - first_frame
-    row = min(max(row, 0), tracks.num_rows - 1)
+    frames = range(tracks.num_rows) if numbers is None else numbers
+    row = min(bisect_left(frames, round(seconds * fps)), tracks.num_rows - 1)
     shot = max(start for start in tracks.shots if start <= row)
     hits = []
     for candidate in tracks.in_shot(shot):
@@ -299,13 +311,13 @@ def _by_click(
     return chosen
 
 
-def _join(tracks: Tracks, chosen: Sequence[Candidate], first_frame: int) -> FaceTrack:
+def _join(tracks: Tracks, chosen: Sequence[Candidate]) -> FaceTrack:
     boxes = np.full((tracks.num_rows, 4), np.nan, np.float32)
     places = np.full(tracks.num_rows, -1, np.int64)
     for candidate in chosen:
         boxes[candidate.rows] = candidate.boxes
         places[candidate.rows] = candidate.places
     landmarks = tracks.landmarks.select(places)
-    track = FaceTrack(boxes, landmarks, places >= 0, tracks.shots, first_frame)
+    track = FaceTrack(boxes, landmarks, places >= 0, tracks.shots)
     shots = tuple(sorted({*tracks.shots, *jump_rows(track)}))
-    return FaceTrack(boxes, landmarks, track.present, shots, first_frame)
+    return FaceTrack(boxes, landmarks, track.present, shots)

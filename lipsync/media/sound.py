@@ -155,13 +155,25 @@ def _decoded(path: Path) -> Iterator[AudioFrame]:
             yield from frames
 
 
-def read_sound(path: Path) -> Iterator[AudioFrame]:
-    """Yield the sound as float planar frames without a gap, beginning exactly at time 0.
+def read_sound(path: Path, start: Fraction = Fraction(0)) -> Iterator[AudioFrame]:
+    """Yield the sound as float planar frames without a gap, beginning exactly at `start` seconds.
 
     Rate and channels are the file's own, as at its start. Holes become silence; what lies before
-    time 0, or overlaps, or is an encoder's padding, is left out. `pts` counts samples.
+    time 0, or overlaps, or is an encoder's padding, is left out. `pts` counts samples from `start`.
     """
     sound = inspect_sound(path)
+    first = round(start * sound.rate)
+    for frame in _read_whole(path, sound):
+        assert frame.pts is not None
+        if first == 0:
+            yield frame
+        elif frame.pts + frame.samples > first:
+            early = max(first - frame.pts, 0)
+            yield _frame(frame.to_ndarray()[:, early:], sound, frame.pts + early - first)
+
+
+def _read_whole(path: Path, sound: Sound) -> Iterator[AudioFrame]:
+    """Yield what `read_sound` does, from time 0."""
     with open_media(path, VOICE_KINDS) as container:
         zero = time_zero(container)
     convert = AudioResampler(format="fltp", layout=sound.layout, rate=sound.rate)

@@ -87,3 +87,25 @@ def trim_range(clip: Clip, start: float | None, end: float | None) -> range:
             "the end must come after the start."
         )
     return range(first, stop)
+
+
+def part_range(part: tuple[float, float], total: int, fps: Fraction) -> range:
+    """Return which of a result's `total` frames the part (start, length) in seconds holds.
+
+    At least one frame; a part that runs over the end stops there. Raises `InputError` if a time is
+    not a number, the start is negative or beyond the result, or the length is not above 0.
+    """
+    start, length = part
+    if not (math.isfinite(start) and start >= 0 and math.isfinite(length) and length > 0):
+        raise InputError(
+            f"A part of {length:g} s from {start:g} s was asked for; give a start from 0 upwards "
+            "and a length above 0."
+        )
+    first = round(Fraction(start) * fps)
+    if first >= total:
+        raise InputError(
+            f"The part begins at {start:g} s, but the result lasts {float(total / fps):.2f} s; "
+            "give an earlier start."
+        )
+    count = max(round(Fraction(length) * fps), 1)
+    return range(first, min(first + count, total))

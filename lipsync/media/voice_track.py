@@ -34,15 +34,18 @@ def may_copy(codec: str, rate: int) -> bool:
     return codec in _COPIED and not (codec == "mp3" and rate < _MP3_SLOWEST)
 
 
-def add_voice(container: OutputContainer, path: Path) -> CopiedVoice | CodedVoice:
-    """Add the sound of `path` to a file about to be written.
+def add_voice(
+    container: OutputContainer, path: Path, start: Fraction = Fraction(0)
+) -> CopiedVoice | CodedVoice:
+    """Add the sound of `path` from `start` seconds on to a file about to be written.
 
-    Raises `InputError` if the file has no sound that decodes.
+    Packets seldom begin at a given moment, so sound from a later one is coded anew, exact to the
+    sample. Raises `InputError` if the file has no sound that decodes.
     """
     sound = inspect_sound(path)
-    if may_copy(sound.codec, sound.rate):
+    if start == 0 and may_copy(sound.codec, sound.rate):
         return CopiedVoice(container, path)
-    return CodedVoice(container, path)
+    return CodedVoice(container, path, start)
 
 
 class CopiedVoice:
@@ -107,14 +110,14 @@ class CopiedVoice:
 class CodedVoice:
     """The sound coded anew as AAC, at its own rate and channels where AAC knows them."""
 
-    def __init__(self, container: OutputContainer, path: Path) -> None:
+    def __init__(self, container: OutputContainer, path: Path, start: Fraction) -> None:
         sound = inspect_sound(path)
         rate = next((known for known in _AAC_RATES if known >= sound.rate), _AAC_RATES[-1])
         layout = _AAC_LAYOUTS.get(sound.channels, "stereo")
         stream = container.add_stream("aac", rate=rate, layout=layout)
         stream.codec_context.bit_rate = BIT_RATE
         self._stream: AudioStream = stream
-        self._frames = read_sound(path)
+        self._frames = read_sound(path, start)
         self._next: AudioFrame | None = next(self._frames, None)
 
     def packets_until(self, seconds: Fraction, last: bool = False) -> Iterator[Packet]:

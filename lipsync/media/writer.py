@@ -34,7 +34,9 @@ class VideoWriter:
     """Writes frames and a voice to `path`; a context manager.
 
     `size` is (height, width), both even. The sound ends with the picture: a longer voice is cut,
-    a shorter one ends early. `tags` become the file's metadata (title, comment, artist ...).
+    a shorter one ends early. The first frame hears `voice_start` seconds into the voice; only from
+    0 can its coded sound be copied. `key_frames` is how many frames apart a player can jump to at
+    once, None = the encoder's choice. `tags` become the file's metadata (title, comment ...).
     Leaving the `with` block by an exception leaves no file behind and an older file of the same
     name untouched. Raises `OutputError` where the disk or the folder refuses.
     """
@@ -47,8 +49,10 @@ class VideoWriter:
         colour: Colour,
         voice: Voice | None = None,
         *,
+        voice_start: Fraction = Fraction(0),
         quality: Quality = "high",
         preset: str = "veryfast",
+        key_frames: int | None = None,
         tags: Mapping[str, str] | None = None,
     ) -> None:
         assert size.height % 2 == 0
@@ -58,7 +62,10 @@ class VideoWriter:
         self._size = size
         self._colour = colour
         self._voice = voice
+        self._voice_start = voice_start
         self._options = {**_RATE_CONTROL[quality], "preset": preset}
+        if key_frames is not None:
+            self._options["g"] = str(key_frames)
         self._tags = dict(tags or {})
         self._stack = ExitStack()
         self._partial: Path | None = None
@@ -124,7 +131,7 @@ class VideoWriter:
         context.colorspace = self._colour.space
         self._stream = stream
         if self._voice is not None:
-            self._sound = add_voice(container, self._voice.path)
+            self._sound = add_voice(container, self._voice.path, self._voice_start)
 
     def _picture(self, frame: Frame) -> VideoFrame:
         picture = VideoFrame(self._size.width, self._size.height, "yuv420p")

@@ -148,11 +148,16 @@ def score_track(track: FaceTrack, fps: Fraction, audio: Audio) -> SyncScore:
 
 
 def judge_clip(
-    clip: Clip, audio: Audio, face: FaceChoice, detector: Detector
+    clip: Clip, audio: Audio, face: FaceChoice, detector: Detector, numbers: range | None = None
 ) -> Generator[int, None, SyncScore]:
-    """Yield the count of frames looked at; the generator's return value is the score."""
-    tracks = yield from follow_faces(clip, range(clip.num_frames), detector, Gallery(0))
-    return score_track(choose_face(tracks, face, clip.size, clip.fps), clip.fps, audio)
+    """Yield the count of frames looked at; the generator's return value is the score.
+
+    `numbers` are the frames to look at (None = all); the sound starts with the first of them.
+    """
+    numbers = range(clip.num_frames) if numbers is None else numbers
+    tracks = yield from follow_faces(clip, numbers, detector, Gallery(0))
+    track = choose_face(tracks, face, clip.size, clip.fps, numbers)
+    return score_track(track, clip.fps, audio)
 
 
 def _verdict(confidence: float, offset: int) -> str:
