@@ -8,7 +8,6 @@ shown, and is swept.
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import logging
 import os
@@ -28,6 +27,7 @@ import numpy as np
 from gradio.utils import get_upload_folder
 
 from lipsync.errors import InputError, OutputError
+from lipsync.ui.cards import encode_jpeg
 from lipsync.ui.choices import Choices
 from lipsync.ui.jobs import bring_in, name_result
 
@@ -40,7 +40,6 @@ KEEP_BYTES = 10 * 2**30  # of everybody together
 _ENTRY, _RECORD, _THUMBNAIL, _BEFORE = "entry.json", "record.json", "thumbnail.jpg", "before.mp4"
 _ID = re.compile(r"[0-9a-f]{32}")
 _STEM_LENGTH = 40  # letters that stay of a name that a visitor gave a file
-_THUMBNAIL_SIDE = 480  # px, twice what is shown, for sharp screens
 _HALF_WRITTEN_SECONDS = 900  # after which a folder without an entry is a leftover
 
 
@@ -134,7 +133,7 @@ class History:
         with self._open_folder(visitor) as folder:
             facts["clip"] = bring_in(clip, folder, "clip").name
             facts["voice"] = bring_in(voice, folder, "voice").name
-            _write_thumbnail(thumbnail, folder / _THUMBNAIL)
+            (folder / _THUMBNAIL).write_bytes(encode_jpeg(thumbnail))
             _write(json.dumps(record, ensure_ascii=False, indent=2), folder / _RECORD)
             waiting = folder / f"{_ENTRY}.part"
             waiting.write_text(json.dumps(facts, ensure_ascii=False), "utf-8")
@@ -372,17 +371,6 @@ def _write(text: str, path: Path) -> None:
         waiting.replace(path)
     finally:
         waiting.unlink(missing_ok=True)
-
-
-def _write_thumbnail(picture: np.ndarray, path: Path) -> None:
-    from PIL import Image
-
-    image = Image.fromarray(picture)
-    image.thumbnail((_THUMBNAIL_SIDE, _THUMBNAIL_SIDE))
-    # by way of memory: Pillow itself does not notice when a full disk takes half of a picture
-    encoded = io.BytesIO()
-    image.save(encoded, "JPEG", quality=80)
-    path.write_bytes(encoded.getvalue())
 
 
 def _lend(kept: Path, folder: Path, name: str) -> Path:
