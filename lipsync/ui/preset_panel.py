@@ -67,6 +67,11 @@ class PresetPanel:
         """The components that hold a choice, in the order of the fields of `Choices`."""
         return [self.cards, *(getattr(self, name) for name in _NAMES[1:])]
 
+    @property
+    def outputs(self) -> list[Any]:
+        """The components that `write_choices` updates."""
+        return [*self.inputs, self.shown_preset, self.link, self.memory]
+
 
 def lay_out_presets(presets: Sequence[Preset], problems: Sequence[Problem]) -> PresetPanel:
     """Lay out the panel inside the current Blocks; `presets` must not be empty, the first is
@@ -139,17 +144,9 @@ def connect_choices(screen: gr.Blocks, panel: PresetPanel) -> None:
     else the first preset's defaults, and carry every change into both."""
     keeper = _Keeper(panel)
     kept = [panel.link, panel.memory]
-    screen.load(
-        keeper.restore,
-        panel.memory,
-        [*panel.inputs, panel.shown_preset, panel.link, panel.notice],
-        **_PRIVATE,
-    )
+    screen.load(keeper.restore, panel.memory, [*panel.outputs, panel.notice], **_PRIVATE)
     panel.cards.input(
-        keeper.choose_preset,
-        [panel.shown_preset, *panel.inputs],
-        [*panel.inputs, panel.shown_preset, *kept],
-        **_PRIVATE,
+        keeper.choose_preset, [panel.shown_preset, *panel.inputs], panel.outputs, **_PRIVATE
     )
     panel.dice.click(keeper.throw_dice, panel.inputs, [panel.seed, *kept], **_PRIVATE)
     gr.on(
@@ -168,16 +165,16 @@ def read_choices(*values: Any) -> Choices:
     return Choices(**dict(zip(_NAMES, values, strict=True)))
 
 
-def show_choices(panel: PresetPanel, choices: Choices, words: Words) -> list[dict[str, Any]]:
-    """Return one update for each of `PresetPanel.inputs`: the values, and which sliders are grey
-    for what reason. Raises InputError for choices that are out of range."""
+def write_choices(panel: PresetPanel, choices: Choices, words: Words) -> list[Any]:
+    """Return one update for each of `PresetPanel.outputs`: the values, which sliders are grey for
+    what reason, the link and the memory. Raises InputError for choices that are out of range."""
     choices = check_choices(choices, panel.presets)
     updates = {name: gr.update(value=getattr(choices, name)) for name in _NAMES}
     updates["fps"]["choices"] = _rate_choices(words)
     used = used_settings(panel.presets[choices.preset])
     for name in ("steps", "guidance"):
         updates[name] |= {"interactive": name in used, "info": words(_help_key(name, name in used))}
-    return list(updates.values())
+    return [*updates.values(), choices.preset, *_keep(panel, choices)]
 
 
 class _Keeper:
@@ -193,21 +190,18 @@ class _Keeper:
         choices, troubles = choices_from_query(query, self._presets)
         if not has_choices(query):
             choices = choices_from_json(stored, self._presets) or choices
-        return [
-            *show_choices(self._panel, choices, words),
-            choices.preset,
-            self._query(choices),
-            gr.update(value=_troubles_html(troubles, words), visible=bool(troubles)),
-        ]
+        updates = write_choices(self._panel, choices, words)
+        updates[-1] = gr.skip()  # somebody's link is not yet the visitor's own wish
+        notice = gr.update(value=_troubles_html(troubles, words), visible=bool(troubles))
+        return [*updates, notice]
 
     def choose_preset(self, request: gr.Request, shown: str, *values: Any) -> list[Any]:
         name, *rest = values
         before = self._read(shown, *rest)
         if before is None or name not in self._presets:  # forged: the cards offer no such preset
-            return [gr.skip()] * (len(values) + 3)
+            return [gr.skip()] * len(self._panel.outputs)
         choices = switch_preset(before, name, self._presets)
-        updates = show_choices(self._panel, choices, words_for(request))
-        return [*updates, name, *self._kept(choices)]
+        return write_choices(self._panel, choices, words_for(request))
 
     def throw_dice(self, *values: Any) -> list[Any]:
         seed = secrets.randbelow(SEED[1] + 1)
@@ -216,18 +210,18 @@ class _Keeper:
 
     def keep(self, *values: Any) -> list[Any]:
         choices = self._read(*values)
-        return [gr.skip(), gr.skip()] if choices is None else self._kept(choices)
+        return [gr.skip(), gr.skip()] if choices is None else _keep(self._panel, choices)
 
     def _read(self, *values: Any) -> Choices | None:
         """Return the choices with a default for what cannot be used (an empty seed, while its
         new one is being typed); None where there is no such preset."""
         return choices_from_json(dict(zip(_NAMES, values, strict=True)), self._presets)
 
-    def _kept(self, choices: Choices) -> list[Any]:
-        return [self._query(choices), choices_to_json(choices)]
 
-    def _query(self, choices: Choices) -> str:
-        return choices_to_query(choices, defaults_for(self._presets[choices.preset]))
+def _keep(panel: PresetPanel, choices: Choices) -> list[Any]:
+    """Return the values of the link and of the memory."""
+    defaults = defaults_for(panel.presets[choices.preset])
+    return [choices_to_query(choices, defaults), choices_to_json(choices)]
 
 
 def _lay_out_cards(presets: Sequence[Preset], problems: Sequence[Problem]) -> gr.HTML:
