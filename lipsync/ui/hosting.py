@@ -1,0 +1,176 @@
+"""The app among strangers: limits, the graphics card of a Space, and the server's guard.
+
+Hosted mode is on where Hugging Face names the Space (``SPACE_ID``) or ``LIPSYNC_HOSTED=1`` is set.
+"""
+
+from __future__ import annotations
+
+import importlib
+import math
+import os
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from importlib.util import find_spec
+from typing import Any, TypeVar
+
+from lipsync.engines import create_engine, engine_class
+from lipsync.errors import InputError, LipsyncError
+from lipsync.media.probe import Limits, probe_voice
+from lipsync.pipeline import LipSyncPipeline
+from lipsync.presets import Preset
+from lipsync.types import Engine, Progress, Request
+
+MAX_SECONDS_NAME = "LIPSYNC_MAX_SECONDS"
+_HOSTED_SECONDS, _OWN_SECONDS = 60.0, 3600.0  # of clip and voice
+_HOSTED_UPLOAD, _OWN_UPLOAD = 200 * 2**20, 500 * 2**20  # bytes of one file
+_LOWEST, _HIGHEST = 1.0, 6 * 3600.0  # seconds that the environment may set
+
+_GPU_START = 15.0  # seconds to wake the lent card and move the models to it
+_GPU_MARGIN = 1.5  # a job that outlives its loan is lost, so ask for more than it should take
+_GPU_LEAST, _GPU_MOST = 20, 120  # seconds; a longer wish waits longer, or is refused
+_FPS = 30.0  # where the clip's own rate is not known yet
+
+_Made = TypeVar("_Made")
+
+
+@dataclass(frozen=True)
+class House:
+    """Where the app runs and what its visitors may ask for."""
+
+    is_hosted: bool
+    max_seconds: float  # of a clip and of a voice
+    max_upload: int  # bytes of one file
+
+    @property
+    def limits(self) -> Limits:
+        """What the pipeline refuses."""
+        return Limits(max_seconds=self.max_seconds)
+
+
+def read_house(environment: Mapping[str, str] = os.environ) -> House:
+    """Return what the environment says.
+
+    Raises InputError where ``LIPSYNC_MAX_SECONDS`` is not a number of seconds from 1 to 21 600.
+    """
+    is_hosted = bool(environment.get("SPACE_ID")) or environment.get("LIPSYNC_HOSTED") == "1"
+    seconds = _HOSTED_SECONDS if is_hosted else _OWN_SECONDS
+    stated = environment.get(MAX_SECONDS_NAME, "").strip()
+    if stated:
+        seconds = _read_seconds(stated)
+    return House(is_hosted, seconds, _HOSTED_UPLOAD if is_hosted else _OWN_UPLOAD)
+
+
+def launch_extras(house: House) -> dict[str, Any]:
+    """Return the keyword arguments for ``launch`` that protect the server and its visitors."""
+    from lipsync.ui.guard import Guard
+
+    options = {"max_upload": house.max_upload, "is_public": house.is_hosted}
+    return {
+        "max_file_size": house.max_upload,
+        "show_error": False,  # what a bug of ours says is for the log
+        # the form of starlette's Middleware: class, arguments, keyword arguments
+        "app_kwargs": {"middleware": [(Guard, (), options)]},
+    }
+
+
+def import_spaces() -> bool:
+    """Import the ``spaces`` package where there is one; return whether there is.
+
+    Call it first of all: it prepares PyTorch for a card that comes later, and refuses to work
+    where CUDA has been woken before.
+    """
+    if find_spec("spaces") is None:
+        return False
+    importlib.import_module("spaces")
+    return True
+
+
+def on_gpu(function: Callable[..., _Made], seconds: Callable[..., int]) -> Callable[..., _Made]:
+    """Return `function` such that ZeroGPU lends it a card; elsewhere `function` itself.
+
+    `seconds` gets the same arguments and returns how long the card is needed. Under ZeroGPU the
+    function runs in a process forked for the loan: its arguments and results are pickled, and
+    what was loaded before is there, while what it loads itself is gone afterwards.
+    """
+    if not import_spaces():
+        return function
+    lent: Callable[..., _Made] = importlib.import_module("spaces").GPU(duration=seconds)(function)
+    return lent
+
+
+def make_pipeline(presets: Iterable[Preset], house: House) -> LipSyncPipeline:
+    """Return the pipeline of the app, made once when it starts.
+
+    On a machine that lends its card per job, the engines of `presets` that want one are built
+    here, with their models, as a loan is too short to load them in.
+    """
+    if not import_spaces():
+        return LipSyncPipeline(house.limits)
+    names = {preset.engine for preset in presets if gpu_pace(preset.engine) is not None}
+    return LentPipeline(house.limits, {name: create_engine(name) for name in sorted(names)})
+
+
+class LentPipeline(LipSyncPipeline):
+    """A pipeline whose jobs are lent a card if their engine wants one; others spend no quota."""
+
+    def __init__(
+        self, limits: Limits | None = None, engines: Mapping[str, Engine] | None = None
+    ) -> None:
+        super().__init__(limits, engines)
+        self._lent = on_gpu(self._carry, gpu_seconds)
+
+    def sync(self, request: Request) -> Generator[Progress, None, None]:
+        """As `LipSyncPipeline.sync`."""
+        if gpu_pace(request.engine) is None:
+            yield from super().sync(request)
+            return
+        with closing(self._lent(request)) as steps:
+            for step in steps:
+                if isinstance(step, LipsyncError):
+                    raise step
+                yield step
+
+    def _carry(self, request: Request) -> Generator[Progress | LipsyncError, None, None]:
+        # of an error that leaves the lent process, only the name of its class would arrive
+        try:
+            yield from super().sync(request)
+        except LipsyncError as error:
+            yield error
+
+
+def gpu_pace(engine: str) -> float | None:
+    """Return how many seconds a graphics card takes per frame and pass of this engine, None for
+    an engine that works on the processor. Raises InputError for an unknown engine."""
+    pace: float | None = engine_class(engine).spec.gpu_pace
+    return pace
+
+
+def gpu_seconds(request: Request) -> int:
+    """Return for how long to borrow a card for `request`: by length, rate, steps and engine.
+
+    A request that cannot be read gets the shortest loan; the job itself says what is wrong.
+    """
+    try:
+        length = probe_voice(request.audio).duration
+    except InputError:
+        return _GPU_LEAST
+    if request.part is not None:
+        length = min(length, request.part[1])
+    passes = float(request.settings.get("steps", 1))
+    frames = length * float(request.fps or engine_class(request.engine).spec.fps or _FPS)
+    work = frames * passes * (gpu_pace(request.engine) or 0.0)
+    return min(max(math.ceil(_GPU_START + _GPU_MARGIN * work), _GPU_LEAST), _GPU_MOST)
+
+
+def _read_seconds(stated: str) -> float:
+    try:
+        seconds = float(stated)
+    except ValueError:
+        seconds = math.nan
+    if not _LOWEST <= seconds <= _HIGHEST:
+        raise InputError(
+            f"{MAX_SECONDS_NAME} is {stated[:40]!r}; "
+            f"give a number of seconds from {_LOWEST:g} to {_HIGHEST:g}, or leave it out."
+        )
+    return seconds
