@@ -170,6 +170,7 @@
       after.muted = muted || other;
       before.muted = muted || !other;
       after.volume = before.volume = volume.valueAsNumber || 1;
+      volume.style.setProperty("--player-share", volume.valueAsNumber);
       mute.replaceChildren(studio.playerIcon(muted ? "silent" : "sound"));
       studio.playerParts.name(mute, muted ? "unmute" : "mute");
     }

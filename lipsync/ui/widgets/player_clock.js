@@ -1,6 +1,7 @@
 // Two videos on one clock: the master has the sound, the follower is kept on the same frame.
 (() => {
   const JUMP = 2; // frames: further apart than this, the follower jumps
+  const BRAKE = 0.75; // frames: further ahead than this, it waits
   const CATCH_UP = 0.2; // seconds in which it runs in a smaller distance
   const [SLOWEST, FASTEST] = [0.5, 2]; // of the follower while it does, in times the rate
   const LONGEST_LEAD = 0.5; // seconds
@@ -206,14 +207,14 @@
       const ahead = video.currentTime - Math.min(master.currentTime, follower.end);
       if (Math.abs(ahead) * follower.fps > JUMP) {
         this.#jump(master, follower);
-      } else if (over || master.paused || master.readyState < 3) {
+      } else if (over || master.paused || master.readyState < 3 || ahead * follower.fps > BRAKE) {
         video.pause();
       } else if (video.paused) {
         // not before the master has moved: opening the sound takes a while
         if (ahead < 0) video.play().catch(ignoreAbort);
       } else {
-        const factor = Math.max(SLOWEST, Math.min(FASTEST, 1 - ahead / CATCH_UP));
-        const rate = Math.abs(ahead) * follower.fps < 0.2 ? this.rate : this.rate * factor;
+        const factor = 1 - ahead / (CATCH_UP * this.rate);
+        const rate = this.rate * Math.max(SLOWEST, Math.min(FASTEST, factor));
         if (Math.abs(video.playbackRate - rate) > 0.01 * this.rate) video.playbackRate = rate;
       }
     }
