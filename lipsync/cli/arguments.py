@@ -85,6 +85,22 @@ def _add_sync(commands: argparse._SubParsersAction) -> None:
     )
     sync.add_argument("--start", type=_seconds, metavar="S", help="trim the clip: begin here")
     sync.add_argument("--end", type=_seconds, metavar="S", help="trim the clip: end here")
+    sync.add_argument(
+        "--part",
+        type=_part,
+        metavar="START:LENGTH",
+        help="make only this part of the result, in seconds, such as 12:3",
+    )
+    sync.add_argument(
+        "--softness",
+        type=_softness,
+        default=1.0,
+        metavar="X",
+        help="width of the mask's soft edge, 0 to 2; default: 1, as the engine draws it",
+    )
+    sync.add_argument(
+        "--mark", action="store_true", help='put a small "AI" into the corner of the picture'
+    )
     sync.add_argument("--seed", type=int, default=0, metavar="N")
     sync.add_argument(
         "--fps", type=_rate, metavar="F", help="frames per second, 25 or 30000/1001; default: kept"
@@ -193,6 +209,25 @@ def _seconds(text: str) -> float:
     if not math.isfinite(number) or number < 0:
         raise argparse.ArgumentTypeError(f"{text!r} is not a time in seconds, such as 1.5")
     return number
+
+
+def _softness(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number <= 2:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 2, such as 0.5")
+    return number
+
+
+def _part(text: str) -> tuple[float, float]:
+    start, colon, length = text.partition(":")
+    if not colon or not _seconds(length):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not START:LENGTH in seconds, such as 12:3 for three seconds from 12 s on"
+        )
+    return _seconds(start), _seconds(length)
 
 
 def _minutes(text: str) -> float:

@@ -21,13 +21,11 @@ from lipsync.cli.report import (
     describe_result,
     describe_score,
     face_as_json,
-    result_as_json,
-    score_as_json,
-    versions,
     write_thumbnails,
 )
 from lipsync.errors import InputError, LipsyncError
 from lipsync.presets import PRESETS_FOLDER, Preset, Problem, load_presets, preset_folders
+from lipsync.record import make_record, score_to_json, versions
 from lipsync.types import FaceChoice, Request, Result
 
 if TYPE_CHECKING:
@@ -68,6 +66,9 @@ def _sync(arguments: argparse.Namespace) -> int:
         fit=arguments.fit or preset.fit,
         start=arguments.start,
         end=arguments.end,
+        part=arguments.part,
+        softness=arguments.softness,
+        mark=arguments.mark,
         fps=arguments.fps,
         seed=arguments.seed,
         quality=arguments.quality or preset.quality,
@@ -98,7 +99,9 @@ def _run_job(
 ) -> int:
     result = run_request(request, max_minutes)
     if as_json:
-        _print_json(result_as_json(result, request, preset.name))
+        paths = {"clip": request.video, "voice": request.audio, "output": result.output}
+        whole = {key: str(path) for key, path in paths.items()}
+        _print_json({**make_record(request, result, preset=preset.name), **whole})
     else:
         print(describe_result(result))
     return EXIT_DONE
@@ -139,7 +142,7 @@ def _score(arguments: argparse.Namespace) -> int:
     if arguments.as_json:
         heard = arguments.audio or arguments.video
         report = {"video": str(arguments.video), "audio": str(heard)}
-        _print_json({**report, "score": score_as_json(score), "versions": versions()})
+        _print_json({**report, "score": score_to_json(score), "versions": versions()})
     else:
         print(describe_score(score))
     return EXIT_DONE

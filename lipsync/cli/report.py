@@ -1,74 +1,13 @@
-"""What a finished job says of itself: a few lines for people, one JSON object for programs."""
+"""What commands tell people: a few lines about a result, a score or a face."""
 
 from __future__ import annotations
 
-import math
-import platform
-from collections.abc import Iterable, Mapping
-from importlib import metadata
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from lipsync import __version__
 from lipsync.errors import OutputError
-from lipsync.types import FoundFace, Request, Result, SyncScore
-
-# what decides how a result looks, so that a report tells with what it was made
-_REPORTED_PACKAGES = ("av", "mediapipe", "numpy", "opencv-contrib-python", "scipy", "torch")
-
-
-def result_as_json(result: Result, request: Request, preset: str | None) -> dict[str, Any]:
-    """Return the report of one job as plain JSON values; seconds, frames and px as named."""
-    return {
-        "output": str(result.output),
-        "frames": result.num_frames,
-        "fps": float(result.fps),
-        "fps_exact": str(result.fps),
-        "size": {"width": result.size.width, "height": result.size.height},
-        "duration_seconds": result.duration,
-        "score": score_as_json(result.score) if result.score else None,
-        "score_reason": result.score_reason,
-        "skipped": [
-            {
-                "start_seconds": span.start_seconds,
-                "end_seconds": span.end_seconds,
-                "reason": span.reason,
-            }
-            for span in result.skipped
-        ],
-        "notes": list(result.notes),
-        "timings_seconds": {stage: round(t, 3) for stage, t in result.timings.items()},
-        "settings": _request_as_json(request, preset),
-        "versions": versions(),
-    }
-
-
-def score_as_json(score: SyncScore) -> dict[str, Any]:
-    """Return a score as plain JSON values; None where nothing was measured."""
-    return {
-        "judge": score.judge,
-        "worth": score.worth,
-        "verdict": score.verdict,
-        "confidence": _finite(score.confidence),
-        "distance": _finite(score.distance),
-        "offset_frames": score.offset_frames,
-        "offset_ms": _finite(score.offset_ms),
-        "fps": float(score.fps),
-        "curve_offsets": list(score.curve_offsets),
-        "curve": [_finite(value) for value in score.curve],
-        "per_second": [_finite(value) for value in score.per_second],
-    }
-
-
-def versions() -> dict[str, str | None]:
-    """Return the versions of Python, this program and what decides the result's look."""
-    found: dict[str, str | None] = {"python": platform.python_version(), "lipsync": __version__}
-    for name in _REPORTED_PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = None
-    return found
+from lipsync.types import FoundFace, Result, SyncScore
 
 
 def describe_result(result: Result) -> str:
@@ -133,29 +72,3 @@ def write_thumbnails(faces: Iterable[FoundFace], folder: Path) -> None:
             f"The thumbnails cannot be written to {folder} ({error.strerror}); "
             "choose another folder."
         ) from error
-
-
-def _request_as_json(request: Request, preset: str | None) -> dict[str, Any]:
-    return {
-        "preset": preset,
-        "engine": request.engine,
-        "engine_settings": _plain(request.settings),
-        "face": request.face.number,
-        "fit": request.fit,
-        "start": request.start,
-        "end": request.end,
-        "fps": str(request.fps) if request.fps else None,
-        "seed": request.seed,
-        "quality": request.quality,
-    }
-
-
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: values[key] for key in sorted(values)}
-
-
-def _finite(value: float | None) -> float | None:
-    """Return the number, or None: JSON has no NaN, and not measured is not a number."""
-    if value is None or not math.isfinite(value):
-        return None
-    return float(value)
