@@ -42,8 +42,10 @@ def score_card(
         f'<p class="score-note" data-testid="offset">{escape(_offset(score, words))}</p>',
         _baseline(baseline, same, words) if baseline else "",
         "</div></div>",
+        '<div class="score-plots">',
         _seconds(score, baseline.confidence if baseline and same else None, words, player_id),
         _curve(score, words),
+        "</div>",
         f'<p class="score-note">{_say(words, "judged_by")} <b>{escape(score.judge)}</b>. '
         f"{escape(words.sentence(score.worth))}</p>",
     ]
@@ -92,48 +94,50 @@ def _seconds(score: SyncScore, line: float | None, words: Words, player_id: str 
     judged = [value for value in score.per_second if value is not None]
     if not judged:
         return ""
-    worst = score.per_second.index(min(judged))
+    lowest = score.per_second.index(min(judged))
+    worst = lowest if len(judged) > 1 else None
     top = max(1.0, *judged)
-    bars = "".join(
-        _bar(second, value, second == worst and len(judged) > 1, top, words, player_id)
-        for second, value in enumerate(score.per_second)
-    )
+    bars = []
+    for second, value in enumerate(score.per_second):
+        if value is None:
+            bars.append(_gap(second, words))
+            continue
+        text = words(
+            "score.second_worst" if second == worst else "score.second",
+            number=second + 1,
+            value=f"{value:.2f}",
+        )
+        kind = "score-bar score-worst" if second == worst else "score-bar"
+        inside = f'<i style="height:{100 * max(0.0, value) / top:.1f}%"></i>'
+        if player_id is None:
+            bars.append(f'<span class="{kind}" role="img" {_named(text)}>{inside}</span>')
+            continue
+        # one stop for the tab key; score.js moves it with the arrows
+        act = f'data-seek="{second}" tabindex="{0 if second == lowest else -1}"'
+        said = _named(text + words("score.click_second"))
+        bars.append(f'<button type="button" class="{kind}" {act} {said}>{inside}</button>')
     mark = ""
     if line is not None:
         mark = f'<i class="score-line" style="bottom:{100 * min(1.0, line / top):.1f}%"></i>'
     player = "" if player_id is None else f' data-player="{escape(player_id)}"'
-    told = _say(words, "worst", number=worst + 1) if len(judged) > 1 else ""
-    hint = _say(words, "click") if player_id is not None else ""
+    told = "" if worst is None else _say(words, "worst", number=worst + 1)
+    hint = "" if player_id is None else _say(words, "click")
+    title = _say(words, "each_second")
     return (
-        f'<p class="score-title">{_say(words, "each_second")}'
+        f'<div class="score-part"><p class="score-title">{title}'
         f'<span class="score-note">{told} {hint}</span></p>'
-        f'<div class="score-plot" role="group" aria-label="{_say(words, "each_second")}"{player}>'
-        f"{mark}{bars}</div>"
+        f'<div class="score-plot" role="group" aria-label="{title}"{player}>'
+        f"{mark}{''.join(bars)}</div></div>"
     )
 
 
-def _bar(
-    second: int, value: float | None, worst: bool, top: float, words: Words, player_id: str | None
-) -> str:
-    key = "second_none" if value is None else "second_worst" if worst else "second"
-    number = "" if value is None else f"{value:.2f}"
-    text = words(f"score.{key}", number=second + 1, value=number)
-    if value is None:
-        said = escape(text)
-        return f'<span class="score-gap" role="img" aria-label="{said}" title="{said}"></span>'
-    style = f'style="height:{100 * max(0.0, value) / top:.1f}%"'
-    kind = "score-bar score-worst" if worst else "score-bar"
-    inside = f"<i {style}></i>"
-    if player_id is None:
-        said = escape(text)
-        return f'<span class="{kind}" role="img" aria-label="{said}" title="{said}">{inside}</span>'
-    said = escape(text + words("score.click_second"))
-    # one stop for the tab key; score.js moves it with the arrows
-    stop = 0 if worst else -1
-    return (
-        f'<button type="button" class="{kind}" data-seek="{second}" tabindex="{stop}" '
-        f'aria-label="{said}" title="{said}">{inside}</button>'
-    )
+def _gap(second: int, words: Words) -> str:
+    said = _named(words("score.second_none", number=second + 1))
+    return f'<span class="score-gap" role="img" {said}></span>'
+
+
+def _named(text: str) -> str:
+    return f'aria-label="{escape(text)}" title="{escape(text)}"'
 
 
 def _curve(score: SyncScore, words: Words) -> str:
@@ -154,13 +158,13 @@ def _curve(score: SyncScore, words: Words) -> str:
     peak = round(score.offset_ms)
     ends = [round(float(offset * 1000 / score.fps)) for offset in (first, last)]
     return (
-        f'<p class="score-title">{_say(words, "shifts")}'
+        f'<div class="score-part"><p class="score-title">{_say(words, "shifts")}'
         f'<span class="score-note">{_say(words, "best_shift", ms=f"{peak:+d}")}</span></p>'
         f'<svg class="score-curve" viewBox="0 0 {width} {height}" role="img" '
         f'preserveAspectRatio="none" aria-label="{_say(words, "curve", ms=f"{peak:+d}")}">'
         f'<line x1="{peak_x:.1f}" x2="{peak_x:.1f}" y1="0" y2="{height}"/>'
         f'<polyline points="{line}"/>'
-        f'<circle cx="{peak_x:.1f}" cy="{peak_y:.1f}" r="3.5"/></svg>'
+        f'<path d="M{peak_x:.1f} {peak_y:.1f}h0"/></svg>'  # a dot, round at any width
         f'<p class="score-ends score-note"><span>{ends[0]:+d} ms</span>'
-        f"<span>{ends[1]:+d} ms</span></p>"
+        f"<span>{ends[1]:+d} ms</span></p></div>"
     )
