@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable, Generator
 from fractions import Fraction
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from conftest import Ffmpeg
@@ -16,8 +18,9 @@ from media_pattern import TONE, assert_upright, pattern, read_number
 
 from lipsync.bench import media as bench
 from lipsync.errors import InputError, OutputError
+from lipsync.face.follow import exhaust
 from lipsync.media.colour import rgb_image
-from lipsync.media.export import export_preview, export_side_by_side
+from lipsync.media.export import export_before, export_preview, export_side_by_side
 from lipsync.media.frames import read_frames
 from lipsync.media.probe import probe_clip, probe_voice
 from lipsync.types import Frame, Size
@@ -45,11 +48,11 @@ def test_both_sides_show_the_same_moments(clip: Path, ffmpeg: Ffmpeg, tmp_path: 
     joined = ("-f", "concat", "-safe", 0, "-i", listing, *TONE, "-map", "0:v", "-map", "1:a")
     after = ffmpeg(*joined, *FAST, tmp_path / "after.mp4")
     output = tmp_path / "both.mp4"
-    export_side_by_side(clip, after, output)
+    assert list(export_side_by_side(clip, after, output)) == list(range(1, 41))
     both = probe_clip(output)
     assert both.size == Size(64, 192)
     assert both.num_frames == probe_clip(after).num_frames
-    assert probe_voice(output).duration == pytest.approx(both.duration, abs=0.1)
+    assert probe_voice(output).duration == pytest.approx(probe_voice(after).duration, abs=0.025)
     frames = list(read_frames(both))
     assert_upright(half(frames[3], 0))
     assert_upright(half(frames[3], 1))
@@ -60,10 +63,68 @@ def test_both_sides_show_the_same_moments(clip: Path, ffmpeg: Ffmpeg, tmp_path: 
 
 def test_a_photo_beside_its_result(clip: Path, ffmpeg: Ffmpeg, tmp_path: Path) -> None:
     photo = ffmpeg(*pattern(), "-frames:v", 1, "-update", 1, tmp_path / "photo.png")
-    export_side_by_side(photo, clip, tmp_path / "both.mp4")
+    exhaust(export_side_by_side(photo, clip, tmp_path / "both.mp4"))
     frames = list(read_frames(probe_clip(tmp_path / "both.mp4")))
     assert len(frames) == 20
     assert_upright(half(frames[-1], 0))
+
+
+def numbers_of(path: Path) -> list[int]:
+    return [read_number(frame) for frame in read_frames(probe_clip(path))]
+
+
+def shift_by(clip: Path, frames: int, ffmpeg: Ffmpeg) -> Path:
+    """Return a result of `frames` frames at the clip's rate, whatever it shows."""
+    loop = ("-stream_loop", 5, "-i", clip, "-frames:v", frames, "-an")
+    return ffmpeg(*loop, *FAST, clip.with_name(f"result{frames}.mp4"))
+
+
+def test_before_shows_what_each_frame_of_the_result_was(
+    clip: Path, ffmpeg: Ffmpeg, tmp_path: Path
+) -> None:
+    result, output = shift_by(clip, 30, ffmpeg), tmp_path / "before.mp4"
+    steps = export_before(clip, result, output, start=0.2, end=0.6, tallest=32)
+    assert list(steps) == list(range(1, 31))
+    made = probe_clip(output)
+    assert (made.fps, made.num_frames, made.size) == (25, 30, Size(32, 48))
+    assert (made.codec, made.has_audio, made.colour) == ("h264", False, probe_clip(clip).colour)
+    assert_upright(next(read_frames(made)))
+    there_and_back = [*range(5, 15), *range(13, 4, -1), *range(6, 15), 13, 12]
+    assert numbers_of(output) == there_and_back
+    with av.open(str(output)) as container:
+        keys = [p.is_keyframe for p in container.demux(video=0) if p.size]
+    assert all(any(keys[t : t + 12]) for t in range(0, 25))
+
+
+def test_before_a_part_of_a_job(clip: Path, ffmpeg: Ffmpeg, tmp_path: Path) -> None:
+    result, output = shift_by(clip, 5, ffmpeg), tmp_path / "before.mp4"
+    exhaust(export_before(clip, result, output, fit="loop", part=(0.72, 0.2)))
+    assert numbers_of(output) == [18, 19, 0, 1, 2]
+    # ten seconds of voice: frame t shows frame 20 t / 250 of the clip
+    voice = ffmpeg("-f", "lavfi", "-i", "sine=d=10", tmp_path / "voice.wav")
+    exhaust(export_before(clip, result, output, fit="stretch", part=(2.0, 0.2), voice=voice))
+    assert numbers_of(output) == [4] * 5
+    with pytest.raises(InputError, match="part of a stretched clip; give the whole voice"):
+        exhaust(export_before(clip, result, output, fit="stretch", part=(2.0, 0.2)))
+
+
+def test_before_a_photo_s_result(clip: Path, ffmpeg: Ffmpeg, tmp_path: Path) -> None:
+    photo = ffmpeg(*pattern(), "-frames:v", 1, "-update", 1, tmp_path / "photo.png")
+    exhaust(export_before(photo, clip, tmp_path / "before.mp4"))
+    assert probe_clip(tmp_path / "before.mp4").num_frames == 20
+
+
+@pytest.mark.parametrize("export", [export_before, export_side_by_side])
+def test_an_export_closed_early_leaves_nothing(
+    export: Callable[..., Generator[int, None, None]], clip: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out.mp4"
+    output.write_bytes(b"an older one")
+    steps = export(clip, clip, output)
+    assert next(steps) == 1
+    steps.close()
+    assert output.read_bytes() == b"an older one"
+    assert sorted(tmp_path.iterdir()) == [clip, output]
 
 
 def test_a_preview_is_a_part_with_its_sound(clip: Path, tmp_path: Path) -> None:

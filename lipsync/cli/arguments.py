@@ -155,6 +155,12 @@ def _add_export(commands: argparse._SubParsersAction) -> None:
     both.add_argument("source", type=Path, metavar="SOURCE", help="the clip or photo of the job")
     both.add_argument("result", type=Path, metavar="RESULT")
     both.add_argument("--fit", choices=FITS, default="bounce", help="that of the job")
+    both.add_argument("--start", type=_seconds, metavar="S", help="that of the job")
+    both.add_argument("--end", type=_seconds, metavar="S", help="that of the job")
+    both.add_argument("--part", type=_part, metavar="START:LENGTH", help="that of the job")
+    both.add_argument(
+        "--voice", type=Path, metavar="AUDIO", help="needed for a part of a stretched clip only"
+    )
     preview = kinds.add_parser("preview", help="a small copy of a few seconds", allow_abbrev=False)
     preview.add_argument("source", type=Path, metavar="CLIP")
     preview.add_argument("--start", type=_seconds, default=0.0, metavar="S")

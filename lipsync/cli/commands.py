@@ -163,11 +163,22 @@ def _faces(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
+    from lipsync.face.follow import exhaust
     from lipsync.media.export import export_preview, export_side_by_side
     from lipsync.media.probe import probe_clip
 
     if arguments.kind == "side-by-side":
-        export_side_by_side(arguments.source, arguments.result, arguments.output, fit=arguments.fit)
+        steps = export_side_by_side(
+            arguments.source,
+            arguments.result,
+            arguments.output,
+            fit=arguments.fit,
+            start=arguments.start,
+            end=arguments.end,
+            part=arguments.part,
+            voice=arguments.voice,
+        )
+        exhaust(steps)
     else:
         clip = probe_clip(arguments.source)
         export_preview(clip, arguments.output, arguments.start, arguments.seconds)

@@ -101,6 +101,14 @@ def frame_from_rgb(rgb: np.ndarray, index: int = 0, colour: Colour = SRGB_VIDEO)
     return Frame(index, y, u, v, colour)
 
 
+def resize_frame(frame: Frame, size: Size) -> Frame:
+    """Return the frame at another size, both sides even; its colours stay YUV as they are."""
+    height, width = size
+    y = _resized(frame.y, width, height)
+    u, v = (_resized(plane, width // 2, height // 2) for plane in (frame.u, frame.v))
+    return Frame(frame.index, y, u, v, frame.colour)
+
+
 def _inside(frame: Frame, rect: Rect) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return views on the three planes inside `rect`."""
     left, top, right, bottom = rect

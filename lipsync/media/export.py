@@ -1,7 +1,6 @@
-"""Extras around a result: side-by-side videos, short previews, and an ffmpeg for others.
+"""Extras around a result: the source in step with it, short previews, and an ffmpeg for others.
 
-moviepy arranges the pictures and calls ffmpeg; the pictures themselves come from `read_frames`,
-so what a hostile upload can do stays what PyAV lets it do.
+All pictures come from `read_frames`, so what a hostile upload can do stays what PyAV lets it do.
 """
 
 from __future__ import annotations
@@ -10,7 +9,7 @@ import atexit
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -18,13 +17,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lipsync.errors import OutputError
-from lipsync.media.colour import rgb_image
+from lipsync.errors import InputError, OutputError
+from lipsync.media.colour import SRGB_VIDEO, frame_from_rgb, resize_frame, rgb_image
 from lipsync.media.frames import read_frames
 from lipsync.media.output import check_output, output_errors
-from lipsync.media.probe import at_rate, probe_clip
+from lipsync.media.probe import at_rate, probe_clip, probe_voice
 from lipsync.media.sound import read_audio
-from lipsync.media.timeline import plan_timeline, trim_range
+from lipsync.media.timeline import num_output_frames, plan_timeline, trim_range
+from lipsync.media.writer import VideoWriter
 from lipsync.types import Clip, Fit, Frame, Size
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 _TALLEST = 1080  # px; two pictures side by side need no more
 _PREVIEW_TALLEST = 480  # px
+_KEY_FRAMES = 12  # frames from one key frame to the next: a browser decodes so many to show one
 _SOUND_RATE = 44100  # Hz
 _FFMPEG_OPTIONS = [
     *("-crf", "20", "-pix_fmt", "yuv420p", "-movflags", "+faststart"),
@@ -42,39 +43,96 @@ _NO_FFPROBE = "#!/bin/sh\necho 'ffprobe is not part of this installation' >&2\ne
 
 
 def export_side_by_side(
-    before: Path,
-    after: Path,
+    source: Path,
+    result: Path,
     output: Path,
     *,
     fit: Fit = "bounce",
     start: float | None = None,
     end: float | None = None,
-) -> None:
+    part: tuple[float, float] | None = None,
+    voice: Path | None = None,
+) -> Generator[int, None, None]:
     """Write a video with the source on the left and the result, with its sound, on the right.
 
-    `fit`, `start` and `end` (seconds) are those of the job, so that both sides show the same
-    moments. Both become equally high, at most 1080 px. Raises `InputError` or `OutputError`.
+    Yields how many frames are done; closing the generator leaves no file. `fit`, `start`, `end`
+    and `part` (seconds) are those of the job, so that both sides show the same moments; for a part
+    of a stretched result its `voice` is needed, too. Both become equally high, at most 1080 px.
+    Raises `InputError` or `OutputError`.
     """
-    check_output(output, (before, after))
-    result = probe_clip(after)
-    source = probe_clip(before)
-    if not source.is_still:
-        source = at_rate(source, result.fps)
-    shown = trim_range(source, start, end)
-    plan = shown.start + plan_timeline(fit, len(shown), result.num_frames)
-    height = min(source.size.height, result.size.height, _TALLEST) & ~1
-    left = _Player(source, plan, _scaled(source.size, height))
-    right = _Player(result, np.arange(result.num_frames), _scaled(result.size, height))
+    check_output(output, (source, result))
+    after = probe_clip(result)
+    before, plan = _source_moments(source, after, fit, start, end, part, voice)
+    height = min(before.size.height, after.size.height, _TALLEST) & ~1
+    left, right = _scaled(before.size, height), _scaled(after.size, height)
+    sound = probe_voice(result) if after.has_audio else None
+    size = Size(height, left.width + right.width)
+    with VideoWriter(output, after.fps, size, SRGB_VIDEO, sound) as writer:
+        pairs = zip(read_frames(before, plan.tolist()), read_frames(after), strict=True)
+        for done, (one, other) in enumerate(pairs, start=1):
+            both = np.hstack([rgb_image(one, left), rgb_image(other, right)])
+            writer.write(frame_from_rgb(both))
+            yield done
 
-    def both_at(seconds: float) -> np.ndarray:
-        return np.hstack([side.image_at(seconds, result.fps) for side in (left, right)])
 
-    sound = _sound(after, 0.0, result.duration) if result.has_audio else None
-    try:
-        _write(both_at, sound, result.num_frames, result.fps, output)
-    finally:
-        left.close()
-        right.close()
+def export_before(
+    source: Path,
+    result: Path,
+    output: Path,
+    *,
+    fit: Fit = "bounce",
+    start: float | None = None,
+    end: float | None = None,
+    part: tuple[float, float] | None = None,
+    voice: Path | None = None,
+    tallest: int = 720,
+) -> Generator[int, None, None]:
+    """Write a silent video whose frame t is the source's picture in frame t of the result.
+
+    Rate and number of frames are the result's, so that a browser plays both in step; it can jump
+    to any moment quickly. Yields how many frames are done; closing the generator leaves no file.
+    `fit`, `start`, `end`, `part` and `voice` as in `export_side_by_side`; a picture higher than
+    `tallest` px is made smaller. Raises `InputError` or `OutputError`.
+    """
+    check_output(output, (source, result))
+    after = probe_clip(result)
+    before, plan = _source_moments(source, after, fit, start, end, part, voice)
+    size = _scaled(before.size, min(before.size.height, tallest) & ~1)
+    writer = VideoWriter(
+        output, after.fps, size, before.colour, preset="ultrafast", key_frames=_KEY_FRAMES
+    )
+    with writer:
+        for done, frame in enumerate(read_frames(before, plan.tolist()), start=1):
+            writer.write(resize_frame(frame, size))
+            yield done
+
+
+def _source_moments(
+    source: Path,
+    result: Clip,
+    fit: Fit,
+    start: float | None,
+    end: float | None,
+    part: tuple[float, float] | None,
+    voice: Path | None,
+) -> tuple[Clip, np.ndarray]:
+    """Return the source at the result's rate, and its frame in each frame of the result."""
+    clip = at_rate(probe_clip(source), result.fps)
+    trimmed = trim_range(clip, start, end)
+    begins, total = 0, result.num_frames
+    if part is not None:
+        begins = round(Fraction(part[0]) * result.fps)
+        total += begins
+        if voice is not None:
+            seconds = 0.0 if clip.is_still else float(len(trimmed) / clip.fps)
+            total = num_output_frames(fit, seconds, probe_voice(voice).duration, clip.fps)
+        elif fit == "stretch":
+            raise InputError(
+                f"{result.path.name} is a part of a stretched clip; give the whole voice as well, "
+                "which tells how far it was stretched."
+            )
+    plan = plan_timeline(fit, len(trimmed), max(total, begins + result.num_frames))
+    return clip, trimmed.start + plan[begins : begins + result.num_frames]
 
 
 def export_preview(clip: Clip, output: Path, start: float = 0.0, seconds: float = 5.0) -> None:
