@@ -290,9 +290,8 @@ def test_missing_source_of_a_job_that_is_there_is_no_missing_job(
 
 
 def test_lent_files_have_the_visitors_names_and_may_vanish(
-    history: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    history: History, tmp_path: Path
 ) -> None:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
     entry = add_job(history, "ada", tmp_path / "job", clip_name="假期 1.mov")
     lent = history.lend(entry)
     assert (lent.clip.name, lent.clip.read_bytes()) == ("假期 1.mov", b"clip")
@@ -300,19 +299,36 @@ def test_lent_files_have_the_visitors_names_and_may_vanish(
     assert (lent.result.name, lent.result.read_bytes()) == (entry.result.name, b"result")
     assert lent.record.suffix == ".json"
     for path in (lent.clip, lent.voice, lent.result, lent.record):
-        assert path.is_relative_to(tmp_path / "uploads")
+        assert path.is_relative_to(history.root)
         path.unlink()
     assert history.entries("ada") == [entry]
     assert entry.clip.read_bytes() == b"clip"
 
 
+def test_what_was_lent_goes_with_its_age(history: History, tmp_path: Path) -> None:
+    entry = add_job(history, "ada", tmp_path / "job")
+    old, young = history.lend(entry), history.lend(entry)
+    os.utime(old.clip.parent.parent, (0, 0))
+    assert history.entries("ada") == [entry]
+    assert not old.clip.exists()
+    assert young.clip.exists()
+
+
+def test_deleted_result_is_nowhere_but_inputs_in_use_stay(history: History, tmp_path: Path) -> None:
+    entry, other = (add_job(history, "ada", tmp_path / "job") for _ in range(2))
+    lent, of_other = history.lend(entry), history.lend(other)
+    history.remove("ada", entry.id)
+    assert not lent.result.exists()
+    assert not lent.record.exists()
+    assert lent.clip.exists()
+    assert lent.voice.exists()
+    assert of_other.result.exists()
+
+
 @pytest.mark.parametrize("name", ["../../x.mov", "..", "", "a" * 300, "x\x00\n.mov", "/etc/passwd"])
-def test_lent_names_stay_in_their_folder(
-    history: History, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "uploads"))
+def test_lent_names_stay_in_their_folder(history: History, tmp_path: Path, name: str) -> None:
     lent = history.lend(add_job(history, "ada", tmp_path / "job", clip_name=name))
-    assert lent.clip.resolve().parent.parent.parent == tmp_path / "uploads"
+    assert lent.clip.resolve().parent.parent.parent == history.root / "lent"
     assert lent.clip.read_bytes() == b"clip"
 
 

@@ -38,6 +38,7 @@ KEEP_ENTRIES = 30  # per visitor
 KEEP_BYTES = 10 * 2**30  # of everybody together
 
 _ENTRY, _RECORD, _THUMBNAIL, _BEFORE = "entry.json", "record.json", "thumbnail.jpg", "before.mp4"
+_LENT = "lent"  # a folder beside the visitors' own
 _ID = re.compile(r"[0-9a-f]{32}")
 _STEM_LENGTH = 40  # letters that stay of a name that a visitor gave a file
 _HALF_WRITTEN_SECONDS = 900  # after which a folder without an entry is a leftover
@@ -186,19 +187,28 @@ class History:
         return entry
 
     def remove(self, visitor: str, entry_id: str) -> None:
-        """Delete one job with its files; raises InputError where `visitor` has none of that id."""
+        """Delete one job with its files; raises InputError where `visitor` has none of that id.
+
+        What was lent of the result goes too. A clip and a voice that were lent stay for now: they
+        may be in use as inputs, and are uploads like others.
+        """
         _remove(self.get(visitor, entry_id).folder)
+        for lent in _own_folders(self.root / _LENT):
+            if lent.name.startswith(f"{entry_id}-"):
+                _remove(lent / "result")
+                _remove(lent / "record")
 
     def lend(self, entry: Entry) -> Lent:
         """Return links to the files of `entry` for components to hold, named for people.
 
         Gradio removes every file that a component has held, when it is old and when the app ends;
-        so no component may hold the history's own. Raises InputError where the job is gone,
-        OutputError where the links cannot be made.
+        so no component may hold the history's own. The links last `keep_seconds`. Raises
+        InputError where the job is gone, OutputError where the links cannot be made.
         """
-        folder = Path(get_upload_folder()) / secrets.token_hex(32)
+        folder = self.root / _LENT / f"{entry.id}-{secrets.token_hex(16)}"
         with _told(), _still_there(entry):
-            folder.mkdir(mode=0o700, parents=True)
+            folder.parent.mkdir(mode=0o700, exist_ok=True)
+            folder.mkdir(mode=0o700)
             return Lent(
                 clip=_lend(entry.clip, folder / "clip", entry.clip_name),
                 voice=_lend(entry.voice, folder / "voice", entry.voice_name),
@@ -211,7 +221,8 @@ class History:
         oldest = time.time() - self.keep_seconds
         with self._lock:
             kept: list[tuple[float, Path]] = []
-            for home in _own_folders(self.root):
+            homes = [home for home in _own_folders(self.root) if home.name != _LENT]
+            for home in homes:
                 finished = self._sweep_leftovers(home)
                 for place, (created, folder) in enumerate(sorted(finished, reverse=True)):
                     if created < oldest or place >= self.keep_entries:
@@ -220,6 +231,10 @@ class History:
                         kept.append((created, folder))
                 if not any(home.iterdir()):
                     home.rmdir()
+            for lent in _own_folders(self.root / _LENT):
+                lent_at = _modified(lent)
+                if lent_at is not None and lent_at < oldest:
+                    _remove(lent)
             used = 0
             for place, (_, folder) in enumerate(sorted(kept, reverse=True)):
                 used += _weigh(folder)
