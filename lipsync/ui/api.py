@@ -134,7 +134,7 @@ class Endpoints:
                 self._presets,
             )
             asked = replace(asked, face=_read_number(face) or asked.face)
-            yield from self._sync(asked, job, name_result(_name_of(clip)), chosen.title)
+            yield from self._sync(asked, job, name_result(_name_of(clip)), preset)
 
     @_answers(dict)
     def score(
@@ -208,12 +208,13 @@ class Endpoints:
             raise gr.Error(trouble.sentence, print_exception=False)
 
     def _sync(
-        self, asked: Request, job: Job, name: str, title: str
+        self, asked: Request, job: Job, name: str, preset: str
     ) -> Iterator[tuple[FileData | None, dict]]:
         with closing(job.follow(self._get_pipeline().sync(asked))) as following:
             for progress in following:
                 if progress.result is not None:
-                    record = make_record(asked, progress.result, preset=title)
+                    record = make_record(asked, progress.result, preset=preset)
+                    record["output"] = name
                     final = hand_out(progress.result.output, name)
                     yield FileData(path=str(final), orig_name=name, mime_type="video/mp4"), record
                     return
@@ -235,13 +236,15 @@ def _add(screen: gr.Blocks, endpoint: Callable[..., Any], **options: Any) -> Non
     _, meanings, returns = get_function_description(endpoint)
     parameters = [parameter[0] for parameter in get_function_params(endpoint)]
     for number, name in zip(added["inputs"], parameters, strict=True):
-        block = screen.blocks[number]
-        block.label = name
-        block.api_info()["additional_description"] = meanings[name]
+        _document(screen.blocks[number], name, "additional_description", meanings[name])
     for number, line in zip(added["outputs"], returns, strict=True):
-        block = screen.blocks[number]
-        block.label, meaning = line.split(": ", 1)
-        block.api_info()["description"] = meaning
+        name, meaning = line.split(": ", 1)
+        _document(screen.blocks[number], name, "description", meaning)
+
+
+def _document(block: Any, name: str, key: str, meaning: str) -> None:
+    block.label = name  # Gradio's own is "1st", "2nd" …
+    block.api_info()[key] = meaning
 
 
 def _take(upload: Any, folder: Path, stem: str) -> Path:
