@@ -1,7 +1,9 @@
 // The chosen clip: picture, faces to choose from, timeline and the part to use.
 (() => {
-  const { t, h, clock } = studio;
-  const NEAR_SECONDS = 0.3; // a face seen this long ago may have moved
+  const { t, h } = studio;
+  const NEAR_SECONDS = 0.3; // a face seen longer ago may have moved
+  const FAR_SECONDS = 1; // what a job accepts, for long clips that are looked at now and then only
+  const TOLD_SECONDS = 0.5; // how far behind the clip's player a preview may start
   const REACH = 0.15; // of a face's size around its box that a click may miss it by
 
   function lengthOf(seconds) {
@@ -25,6 +27,7 @@
     #clip = { id: "" };
     #scan = null;
     #time = 0;
+    #near = NEAR_SECONDS;
 
     constructor(element, props, tell) {
       this.props = props;
@@ -85,6 +88,12 @@
     setScan(scan) {
       if (!scan || scan.id !== this.#clip.id || this.#clip.error) return;
       this.#scan = scan;
+      let gap = Infinity; // between two looks
+      scan.sightings.forEach(([seconds], index) => {
+        const before = index ? scan.sightings[index - 1][0] : -Infinity;
+        if (seconds > before) gap = Math.min(gap, seconds - before);
+      });
+      this.#near = Math.min(Math.max(0.6 * gap, NEAR_SECONDS), FAR_SECONDS);
       this.#showScan();
     }
 
@@ -139,6 +148,7 @@
         if (video !== this.media) return;
         this.#showTime(video.currentTime);
         if (video.paused) return;
+        if (Math.abs(this.#time - this.chosen.playhead) > TOLD_SECONDS) this.#commit(false);
         const end = this.chosen.end;
         if (end !== null && video.currentTime >= end && video.currentTime < end + 0.5) video.pause();
         else requestAnimationFrame(follow);
@@ -186,7 +196,7 @@
         const [when, , left, top, right, bottom] = sighting;
         const inside = x >= left && x <= right && y >= top && y <= bottom;
         const away = Math.abs(when - seconds);
-        if (inside && away < 1 && (!best || away < best.away)) best = { away, face: sighting[1] };
+        if (inside && away < FAR_SECONDS && (!best || away < best.away)) best = { away, face: sighting[1] };
       }
       return best ? best.face : -1;
     }
@@ -229,13 +239,13 @@
     // Those seen at about the time the picture shows.
     #inPicture() {
       const scan = this.#scan;
-      if (!scan || (this.#clip.still ? false : this.#isPlaying())) return [];
-      if (!this.unplayable.hidden && this.#time > NEAR_SECONDS) return []; // the poster stays
+      if (!scan || this.#isPlaying()) return [];
+      if (!this.unplayable.hidden && this.#time > this.#near) return []; // the poster stays
       let nearest = Infinity;
       for (const [seconds] of scan.sightings) {
         if (Math.abs(seconds - this.#time) < Math.abs(nearest - this.#time)) nearest = seconds;
       }
-      if (Math.abs(nearest - this.#time) > NEAR_SECONDS) return [];
+      if (Math.abs(nearest - this.#time) > this.#near) return [];
       return scan.sightings.filter((sighting) => sighting[0] === nearest);
     }
 
@@ -280,9 +290,15 @@
 
     #toggle() {
       if (!this.media || !this.media.play || !this.unplayable.hidden) return;
-      if (this.#isPlaying()) this.media.pause();
+      const { start, end } = this.chosen;
+      if (this.#isPlaying()) {
+        this.media.pause();
+        return;
+      }
+      const outside = this.#time < (start ?? 0) - 0.05 || this.#time >= (end ?? Infinity) - 0.05;
+      if (outside) this.#seek(start ?? 0, false);
       // refused while nothing is loaded yet: then nothing plays, and the button still says so
-      else this.media.play().catch(() => this.strip.setPlaying(false));
+      this.media.play().catch(() => this.strip.setPlaying(false));
     }
 
     #showTime(seconds) {
@@ -330,8 +346,7 @@
 
     #findNote() {
       const scan = this.#scan;
-      if (!scan) return null;
-      if (scan.share < 1) return null;
+      if (!scan || scan.share < 1) return null;
       const face = this.chosen.face ? this.#listedFace(this.chosen.face) : -1;
       if (face >= 0 && !this.#clip.still && !this.#sightingOf(face)) return t("clip.not-here");
       const { found } = this.#shares();

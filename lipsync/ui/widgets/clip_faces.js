@@ -16,6 +16,7 @@
     // Buttons of faces that stay keep their place and the keyboard's focus.
     setFaces(faces) {
       this.root.hidden = !faces.length;
+      this.hint.hidden = faces.length < 2;
       const buttons = [...this.list.children];
       if (!buttons.length) {
         buttons.push(this.#button(null, h("span", {}, t("clip.anyone")), t("clip.anyone-help")));

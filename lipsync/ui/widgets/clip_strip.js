@@ -1,6 +1,7 @@
 // The clip's timeline: where the face is found, the cuts, where the player stands, the part to use.
 (() => {
   const { t, h, clock } = studio;
+  const STRETCH = 0.1; // seconds, the least that can be used
   const KINDS = ["found", "turned", "lost"];
   const SPANS_TOLD = 12; // more than this is no help to anybody who listens
 
@@ -107,7 +108,7 @@
     #fields() {
       const field = (key) => {
         const input = h("input", { type: "number", min: 0, step: 0.1, inputmode: "decimal" });
-        input.addEventListener("change", () => this.#type());
+        input.addEventListener("change", () => this.#type(key));
         input.addEventListener("blur", () => this.setTrim(...this.#trimmed()));
         return [input, h("label", {}, h("span", {}, t(`clip.${key}`)), input)];
       };
@@ -158,8 +159,12 @@
       slider.setAttribute("aria-valuetext", clock(seconds));
     }
 
+    #now(name) {
+      return { start: this.#start, end: this.#end, time: this.#time }[name];
+    }
+
     #limits(name) {
-      const gap = Math.max(this.#step, Math.min(0.1, this.#duration));
+      const gap = Math.max(this.#step, Math.min(STRETCH, this.#duration));
       if (name === "start") return [0, Math.max(0, this.#end - gap)];
       if (name === "end") return [Math.min(this.#duration, this.#start + gap), this.#duration];
       return [0, this.#duration];
@@ -185,18 +190,16 @@
       return [this.#start > 0 ? this.#start : null, this.#end < this.#duration ? this.#end : null];
     }
 
-    #type() {
-      const values = [Number.parseFloat(this.from.value), Number.parseFloat(this.to.value)];
-      const start = Number.isFinite(values[0]) ? values[0] : 0;
-      const end = Number.isFinite(values[1]) ? values[1] : this.#duration;
-      // the field that was just typed in wins
-      if (document.activeElement === this.to) this.#move("end", end, true);
-      else this.#move("start", start, true);
+    // An emptied field means the clip's own beginning or end.
+    #type(key) {
+      const typed = Number.parseFloat(key === "from" ? this.from.value : this.to.value);
+      if (key === "from") this.#move("start", Number.isFinite(typed) ? typed : 0, true);
+      else this.#move("end", Number.isFinite(typed) ? typed : this.#duration, true);
     }
 
     #press(event, name) {
-      const now = { start: this.#start, end: this.#end, time: this.#time }[name];
-      const small = name === "time" ? this.#step : 0.1;
+      const now = this.#now(name);
+      const small = name === "time" ? this.#step : STRETCH;
       const step = event.shiftKey ? 1 : small;
       const [least, most] = this.#limits(name);
       const wanted = {
@@ -221,22 +224,23 @@
       const handle = event.target.closest(".clip-slider");
       const names = Object.keys(this.sliders);
       const name = names.find((one) => this.sliders[one] === handle) ?? "time";
-      const follow = (moved, done) => {
-        const box = this.track.getBoundingClientRect();
-        this.#move(name, ((moved.clientX - box.left) / box.width) * this.#duration, done);
-      };
-      const drag = (moved) => follow(moved, false);
-      const drop = (moved) => {
+      const box = this.track.getBoundingClientRect();
+      const middle = box.left + (this.#now(name) / this.#duration) * box.width;
+      // a handle is seldom taken at its very middle, and must not jump for that
+      const off = handle ? event.clientX - middle : 0;
+      const secondsAt = (x) => ((x - off - box.left) / box.width) * this.#duration;
+      const drag = (moved) => this.#move(name, secondsAt(moved.clientX), false);
+      const drop = () => {
         this.track.removeEventListener("pointermove", drag);
         for (const end of ["pointerup", "pointercancel"]) this.track.removeEventListener(end, drop);
-        follow(moved, true);
+        this.#move(name, this.#now(name), true);
       };
       event.preventDefault();
       this.sliders[name].focus();
       this.track.setPointerCapture(event.pointerId);
       this.track.addEventListener("pointermove", drag);
       for (const end of ["pointerup", "pointercancel"]) this.track.addEventListener(end, drop);
-      if (name === "time") drag(event);
+      if (!handle) drag(event);
     }
   }
 
