@@ -195,6 +195,7 @@ class LipSyncPipeline:
         the clip cannot be read; nobody found is no error, the last scan's `trouble` says so.
         """
         clip = probe_clip(video, self.limits)
+        yield Scan(clip)
         with self._detector() as detector:
             yield from scan_clip(clip, detector)
 

@@ -331,12 +331,12 @@ class Scan:
     """What a quick look through a clip has found so far; it looks at some frames only."""
 
     clip: Clip
-    share: float  # of the clip looked through, [0, 1]; 1 = finished
-    spans: tuple[Span, ...]  # of the face that a job would take by itself
-    cuts: tuple[float, ...]  # seconds at which a new shot begins
-    faces: tuple[FoundFace, ...]  # a few who can be chosen, by shot, then left to right
-    sightings: tuple[Sighting, ...]  # of everybody who can be chosen, in order of time
-    pace: float  # measured seconds to find the faces of one frame on this machine; 0 = none yet
+    share: float = 0.0  # of the clip looked through, [0, 1]; 1 = finished
+    spans: tuple[Span, ...] = ()  # of the face that a job would take by itself
+    cuts: tuple[float, ...] = ()  # seconds at which a new shot begins
+    faces: tuple[FoundFace, ...] = ()  # a few who can be chosen, by shot, then left to right
+    sightings: tuple[Sighting, ...] = ()  # of everybody who can be chosen, in order of time
+    pace: float = 0.0  # measured seconds to look at one frame here; 0 = none was looked at yet
     trouble: str | None = None  # when finished: why a job would refuse this clip, one sentence
 
 

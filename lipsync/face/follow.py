@@ -11,7 +11,7 @@ from lipsync.face.gallery import Gallery
 from lipsync.face.track import FaceTracker, Tracks
 from lipsync.media.frames import read_frames
 from lipsync.media.view import FrameView
-from lipsync.types import Clip, Face, Frame, Size
+from lipsync.types import Clip, Face, Frame
 
 _T = TypeVar("_T")
 _MATTERS = 0.3  # of the widest face in the frame
@@ -26,26 +26,28 @@ class FaceFinder:
         self._narrowest: float | None = None  # px, of the faces so far that matter
         detector.reset()
 
-    def show(self, frame: Frame, follows: bool = True) -> bool:
-        """Take the next frame; True if it begins a new shot, as one that `follows` nothing does."""
-        self._frame = frame
-        self._image = FrameView(frame, working_size(frame.size, self._narrowest))
-        is_cut = self._cuts.update(self._image) or not follows
+    def see(
+        self, frame: Frame, *, follows: bool = True, search: bool = True
+    ) -> tuple[bool, list[Face]]:
+        """Take the next frame; return whether it begins a new shot, and its faces in its px.
+
+        A frame that `follows` nothing always begins one. Without `search` the frame is only
+        compared with the one before, and the list is empty.
+        """
+        size = working_size(frame.size, self._narrowest)
+        image = FrameView(frame, size)
+        is_cut = self._cuts.update(image) or not follows
         if is_cut:
             self._detector.reset()
-        return is_cut
-
-    def find(self) -> list[Face]:
-        """Return the faces in the frame shown last, in its px; frames may be left out."""
-        height, width, _ = self._image.shape
-        found = self._detector.detect(self._image)
-        faces = scale_faces(found, Size(height, width), self._frame.size)
+        if not search:
+            return is_cut, []
+        faces = scale_faces(self._detector.detect(image), size, frame.size)
         if faces:
             widths = [float(face.box[2] - face.box[0]) for face in faces]
             # passers-by far behind the speaker do not make every frame larger
             smallest = min(width for width in widths if width > _MATTERS * max(widths))
             self._narrowest = min(smallest, self._narrowest or smallest)
-        return faces
+        return is_cut, faces
 
 
 def follow_faces(
@@ -60,8 +62,7 @@ def follow_faces(
     finder = FaceFinder(detector, CutFinder())
     for row, frame in enumerate(read_frames(clip, numbers)):
         follows = row == 0 or numbers[row] == numbers[row - 1] + 1
-        is_cut = finder.show(frame, follows)
-        faces = finder.find()
+        is_cut, faces = finder.see(frame, follows=follows)
         tracker.update(row, faces, is_cut)
         gallery.offer(row, frame, faces, is_cut)
         yield row + 1

@@ -46,12 +46,12 @@ _KINDS: tuple[Literal["lost", "found", "turned"], ...] = ("lost", "found", "turn
 
 
 @dataclass(frozen=True)
-class _Plan:
+class Plan:
     """Which frames to read, and in which of those to look for faces."""
 
     numbers: np.ndarray  # (N,) int, ascending
     stride: int  # every so many of them is looked at
-    is_sparse: bool  # not every frame is read
+    is_sparse: bool  # the others are not even read
 
 
 @dataclass(frozen=True)
@@ -65,11 +65,10 @@ class _Portrait:
 
 
 def scan_clip(clip: Clip, detector: Detector) -> Generator[Scan, None, None]:
-    """Yield what is known of a clip, at once with nothing found, then some times a second.
+    """Yield what is known of a clip some times a second; the last scan has share 1.
 
-    The last scan has share 1. Raises `InputError` if the file can no longer be read.
+    Raises `InputError` if the file can no longer be read.
     """
-    yield Scan(clip, 0.0, (), (), (), (), 0.0)
     plan = plan_looks(clip)
     record = _Record(clip, detector, plan)
     shown = time.monotonic()
@@ -82,24 +81,24 @@ def scan_clip(clip: Clip, detector: Detector) -> Generator[Scan, None, None]:
     yield record.report(1.0)
 
 
-def plan_looks(clip: Clip) -> _Plan:
-    """Return which frames of a clip to read and to look at."""
+def plan_looks(clip: Clip) -> Plan:
+    """Return which frames of a clip to read and to look at, at most `MAX_LOOKS`."""
     work = clip.num_frames * max(clip.size.height * clip.size.width, SMALL_FRAME)
     if work <= STREAM_PIXELS:
         stride = max(1, round(clip.fps / LOOKS_PER_SECOND), -(-clip.num_frames // MAX_LOOKS))
-        return _Plan(np.arange(clip.num_frames), stride, is_sparse=False)
+        return Plan(np.arange(clip.num_frames), stride, is_sparse=False)
     even = np.linspace(0, clip.num_frames - 1, MAX_LOOKS).round().astype(np.int64)
-    return _Plan(np.unique(nearest_keys(clip, even)), 1, is_sparse=True)
+    return Plan(np.unique(nearest_keys(clip, even)), 1, is_sparse=True)
 
 
-def _reading(clip: Clip, plan: _Plan) -> Generator[Frame, None, None]:
+def _reading(clip: Clip, plan: Plan) -> Generator[Frame, None, None]:
     yield from read_frames(clip, plan.numbers.tolist())
 
 
 class _Record:
     """Everything seen so far."""
 
-    def __init__(self, clip: Clip, detector: Detector, plan: _Plan) -> None:
+    def __init__(self, clip: Clip, detector: Detector, plan: Plan) -> None:
         self._clip = clip
         self._detector = detector
         self._is_sparse = plan.is_sparse
@@ -114,16 +113,15 @@ class _Record:
     def take(self, frame: Frame, look: bool) -> None:
         """Take the next frame that was read, and look for faces in it if `look`."""
         seconds = float(frame.index / self._clip.fps)
-        is_cut = self._finder.show(frame)
+        if self._is_sparse and self._seconds and seconds - self._seconds[-1] > LOST_SECONDS:
+            self._detector.reset()
+        started = time.monotonic()
+        is_cut, faces = self._finder.see(frame, search=look)
         if is_cut:
             self._cuts.append(seconds)
             self._cut_since_look = True
         if not look:
             return
-        if self._is_sparse and self._seconds and seconds - self._seconds[-1] > LOST_SECONDS:
-            self._detector.reset()
-        started = time.monotonic()
-        faces = self._finder.find()
         self._spent += time.monotonic() - started
         row = len(self._seconds)
         self._tracker.update(row, faces, self._cut_since_look)
