@@ -8,6 +8,7 @@ together here in the visitor's language (`Words`), and widgets in JavaScript get
 
 from __future__ import annotations
 
+import re
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from gradio.i18n import I18nData
 from lipsync.ui.sentences import translate_sentence
 
 LOCALES = ("en", "zh-CN")
+_SPOKEN = {"en": "en", "zh": "zh-CN"}  # language -> locale
 _FOLDER = Path(__file__).with_name("locales")
 _catalogue = gr.I18n()  # makes the markers that the browser replaces; holds no words itself
 
@@ -64,9 +66,26 @@ def words_for(request: gr.Request | None) -> Words:
 
 
 def choose_locale(accepted: str) -> str:
-    """Return the one of `LOCALES` that suits an ``Accept-Language`` header's first language."""
-    first = accepted.split(",")[0].split(";")[0].strip().lower()
-    return "zh-CN" if first.split("-")[0] == "zh" else "en"
+    """Return the one of `LOCALES` that an ``Accept-Language`` header prefers, English if none.
+
+    Every Chinese gets the Simplified one: most readers of Traditional follow it more easily than
+    English. The scripts choose in the same way (studio.js).
+    """
+    wishes = [_read_wish(wish) for wish in accepted.split(",")]
+    for weight, language in sorted(wishes, key=lambda wish: -wish[0]):
+        if weight > 0 and language in _SPOKEN:
+            return _SPOKEN[language]
+    return "en"
+
+
+def _read_wish(wish: str) -> tuple[float, str]:
+    """Return weight and language of one part of the header, ``zh-TW;q=0.8`` -> 0.8, ``zh``."""
+    tag, _, weight = wish.partition(";")
+    language = tag.strip().lower().split("-")[0]
+    if not weight:
+        return 1.0, language
+    stated = re.fullmatch(r"\s*q=([01](?:\.\d{0,3})?)\s*", weight)
+    return (float(stated[1]) if stated else 0.0), language
 
 
 def label(key: str) -> I18nData:
@@ -77,9 +96,7 @@ def label(key: str) -> I18nData:
 
 def make_i18n() -> gr.I18n:
     """Return what ``launch(i18n=…)`` needs so that the browser can resolve `label`."""
-    texts = _read_texts()
-    chinese = ("zh", "zh-CN", "zh-Hans", "zh-Hans-CN", "zh-SG", "zh-TW", "zh-HK", "zh-Hant")
-    return gr.I18n(en=texts["en"], **dict.fromkeys(chinese, texts["zh-CN"]))
+    return gr.I18n(**_read_texts())  # studio.js tells Gradio which of the two to take
 
 
 def client_words() -> dict[str, dict[str, str]]:

@@ -1,7 +1,29 @@
 // What all widgets share: words in the visitor's language, and small DOM helpers.
 "use strict";
 window.studio = (() => {
-  const locale = navigator.language.toLowerCase().startsWith("zh") ? "zh-CN" : "en";
+  const locale = chooseLocale(navigator.languages);
+
+  // The visitor's first language that the screen speaks; words.choose_locale does the same.
+  function chooseLocale(languages) {
+    for (const tag of languages) {
+      if (/^zh(-|$)/i.test(tag)) return "zh-CN";
+      if (/^en(-|$)/i.test(tag)) return "en";
+    }
+    return "en";
+  }
+
+  // Left to itself, Gradio speaks German to de and English to zh-HK, in its own words, in our labels
+  // and in the page's lang, beside what our scripts say. Its settings page makes the same call. It
+  // sets the language more than once while it starts, and shows in lang whenever it has.
+  async function keepGradioTo(locale) {
+    const core = document.querySelector('link[rel=modulepreload][href*="/core-"]');
+    const { changeLocale } = await import(core.href);
+    const page = document.documentElement;
+    const keep = () => page.lang === locale || changeLocale(locale);
+    new MutationObserver(keep).observe(page, { attributeFilter: ["lang"] });
+    keep();
+  }
+  keepGradioTo(locale);
 
   // t("player.frame", {number: 3}): the text of a key; {name} is replaced, count=1 takes key.one
   function t(key, values = {}) {
