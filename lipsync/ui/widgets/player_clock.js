@@ -73,6 +73,7 @@
     #pending = null; // frame asked for and not yet set out for
     #seeking = null; // promise of the seek under way
     #ticking = false;
+    #from = 0; // frame on which playing began
     #arriving = null; // a follower that has not found its place yet
     #lead = 0; // seconds a jump of the follower takes, as last measured
     #events = new AbortController();
@@ -180,6 +181,7 @@
 
     async #start() {
       this.setRate(this.rate);
+      this.#from = this.master.shown;
       this.report();
       try {
         await this.master.video.play();
@@ -211,7 +213,7 @@
         video.pause();
       } else if (video.paused) {
         // not before the master has moved: opening the sound takes a while
-        if (ahead < 0) video.play().catch(ignoreAbort);
+        if (ahead < 0 && this.master.shown !== this.#from) video.play().catch(ignoreAbort);
       } else {
         const factor = 1 - ahead / (CATCH_UP * this.rate);
         const rate = this.rate * Math.max(SLOWEST, Math.min(FASTEST, factor));
