@@ -65,7 +65,7 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 ANALYSIS_RATE = 16_000  # Hz
 CONTEXT_SECONDS = 4  # of voice heard on each side of a part: levels are relative to what is heard
-_RUN_SECONDS = 1  # needed source frames nearer than this are looked at in one go
+_RUN_SECONDS = 0.5  # source frames nearer than this, or in even strides, are looked at in one go
 _CLICK_FRAMES = 5  # looked at before and after a click that lies outside the part
 _PREVIEW_SIDE = 360  # px, longer side
 _PREVIEW_SECONDS = 0.5
@@ -144,7 +144,8 @@ def _frames_to_see(plan: np.ndarray, trimmed: range, fps: Fraction, face: FaceCh
     """
     shown = np.unique(plan)
     steps = np.diff(shown)
-    joints = np.flatnonzero((steps > 1) & (steps <= _RUN_SECONDS * fps))
+    longest = max(_RUN_SECONDS * float(fps), 2 * float(np.median(steps))) if len(steps) else 0.0
+    joints = np.flatnonzero((steps > 1) & (steps <= longest))
     runs = [np.arange(shown[place] + 1, shown[place + 1]) for place in joints]
     if face.click is not None:
         clicked = min(max(round(face.click_seconds * fps), trimmed.start), trimmed.stop - 1)

@@ -13,6 +13,8 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any, ClassVar
 
+import av
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -26,7 +28,8 @@ from lipsync.errors import InputError, LipsyncError, OutputError
 from lipsync.example import example_photo, example_voice
 from lipsync.media.frames import read_frames
 from lipsync.media.probe import probe_clip, probe_voice
-from lipsync.types import Frame, Generated, Progress, Scene, Window
+from lipsync.media.sound import read_audio
+from lipsync.types import FaceChoice, Frame, Generated, Progress, Scene, Window
 
 GAP = slice(14, 24)  # frames of `gap_clip` in which a grey board hides everything
 
@@ -242,6 +245,159 @@ def test_fits(
     assert probe_voice(result.output).duration == pytest.approx(frames / 25, abs=0.04)
 
 
+def test_a_part_is_what_the_whole_would_show_there(
+    pipeline: LipSyncPipeline,
+    face_clip: Path,
+    gap_clip: Path,
+    tmp_path: Path,
+    watched: type[WatchedEngine],
+) -> None:
+    """Only the part's source frames are looked at; sound and skipped stretches are the part's."""
+    voice = run_ffmpeg("-i", example_voice(), "-t", 3, tmp_path / "voice.wav")
+    request = Request(
+        *(gap_clip, voice, tmp_path / "out.mp4", "watched"),
+        **{"part": (0.4, 0.4), "quality": "lossless"},
+    )
+    seen = list(pipeline.sync(request))
+    result = seen[-1].result
+    assert result is not None
+    assert (result.num_frames, result.duration) == (10, pytest.approx(0.4))
+    assert {p.total for p in seen if p.stage == "faces"} == {10}
+    (skipped,) = result.skipped
+    assert (skipped.start_seconds, skipped.end_seconds) == (pytest.approx(0.16), 0.4)
+    assert result.score is None
+    assert "only 0.2 s" in str(result.score_reason)
+    source, written = frames_of(gap_clip, range(10, 20)), frames_of(result.output)
+    assert len(written) == 10
+    assert all(same(a, b) for a, b in zip(source[4:], written[4:], strict=True))
+    heard, whole = read_audio(result.output).samples, read_audio(voice).samples
+    assert len(heard) == pytest.approx(0.4 * 16000, abs=1024)
+    offsets = range(6400 - 400, 6400 + 401, 16)
+    likeness = [
+        float(np.corrcoef(heard[800:4800], whole[o + 800 : o + 4800])[0, 1]) for o in offsets
+    ]
+    assert max(likeness) > 0.9
+    assert abs(offsets[int(np.argmax(likeness))] - 6400) <= 32  # 2 ms
+
+
+def test_a_part_may_cross_a_loop_s_seam_and_run_over_the_end(
+    pipeline: LipSyncPipeline, face_clip: Path, tmp_path: Path, watched: type[WatchedEngine]
+) -> None:
+    voice = run_ffmpeg("-i", example_voice(), "-t", 2.2, tmp_path / "voice.wav")
+    request = Request(
+        *(face_clip, voice, tmp_path / "out.mp4", "watched"),
+        **{"fit": "loop", "part": (1.8, 9.0), "score": False},
+    )
+    seen = list(pipeline.sync(request))
+    assert seen[-1].result is not None
+    assert seen[-1].result.num_frames == 10
+    assert {p.total for p in seen if p.stage == "faces"} == {10}
+    first, second = watched.scenes
+    assert (first.rows.tolist(), second.rows.tolist()) == ([5, 6, 7, 8, 9], [0, 1, 2, 3, 4])
+
+
+def test_a_part_of_a_clip_in_fast_motion_follows_the_face_between(
+    pipeline: LipSyncPipeline, tmp_path: Path, short_voice: Path, face_clip: Path
+) -> None:
+    long = run_ffmpeg("-stream_loop", 19, "-i", face_clip, "-c", "copy", tmp_path / "long.mp4")
+    request = Request(
+        *(long, short_voice, tmp_path / "out.mp4"),
+        **{"fit": "stretch", "part": (0.4, 0.16), "score": False},
+    )
+    seen = list(pipeline.sync(request))
+    assert {p.total for p in seen if p.stage == "faces"} == {51}  # four frames, 17 apart
+    assert seen[-1].result is not None
+    assert seen[-1].result.skipped == ()
+
+
+def test_a_face_clicked_elsewhere_in_the_clip_is_meant_in_a_part(
+    pipeline: LipSyncPipeline, face_clip: Path, short_voice: Path, tmp_path: Path
+) -> None:
+    request = Request(
+        *(face_clip, short_voice, tmp_path / "out.mp4"),
+        **{"part": (0.8, 0.16), "score": False},
+    )
+    found = dataclasses.replace(request, face=FaceChoice(click=(150.0, 100.0), click_seconds=0.2))
+    seen = list(pipeline.sync(found))
+    assert seen[-1].result is not None
+    assert seen[-1].result.skipped == ()
+    assert {p.total for p in seen if p.stage == "faces"} == {4 + 11}
+    missed = dataclasses.replace(request, face=FaceChoice(click=(5.0, 5.0), click_seconds=0.2))
+    assert "no face at the clicked point" in _refusal(pipeline, missed)
+
+
+def test_a_part_where_nobody_is_seen_says_so(
+    pipeline: LipSyncPipeline, gap_clip: Path, short_voice: Path, tmp_path: Path
+) -> None:
+    request = Request(gap_clip, short_voice, tmp_path / "out.mp4", part=(0.6, 0.2))
+    assert "No face was found in this part of the clip" in _refusal(pipeline, request)
+
+
+def test_a_silent_part_of_a_voice_is_at_rest(
+    pipeline: LipSyncPipeline, face_clip: Path, short_voice: Path, tmp_path: Path
+) -> None:
+    late = run_ffmpeg("-i", short_voice, "-af", "adelay=8000:all=1", tmp_path / "late.wav")
+    request = Request(
+        *(face_clip, late, tmp_path / "out.mp4"), **{"part": (0.2, 0.4), "score": False}
+    )
+    result = run(pipeline, request)
+    assert result.notes == (
+        "No speech was found in this part of the voice, so the mouth stays at rest.",
+    )
+
+
+def test_softness_changes_the_edge_and_nothing_outside(
+    pipeline: LipSyncPipeline, face_clip: Path, short_voice: Path, tmp_path: Path
+) -> None:
+    made = {}
+    for softness in (0.0, 1.0, 2.0):
+        request = Request(
+            *(face_clip, short_voice, tmp_path / f"{softness}.mp4"),
+            **{"part": (0.2, 0.2), "softness": softness, "quality": "lossless", "score": False},
+        )
+        run(pipeline, request)
+        made[softness] = frames_of(request.output)
+    plain = run_request_without_softness(pipeline, face_clip, short_voice, tmp_path)
+    assert all(same(a, b) for a, b in zip(made[1.0], plain, strict=True))
+    source = frames_of(face_clip, range(5, 10))
+    outside = [(a.y == b.y) for a, b in zip(source, made[1.0], strict=True)]
+    for softness in (0.0, 2.0):
+        assert not all(same(a, b) for a, b in zip(made[softness], plain, strict=True))
+        for before, after, kept in zip(source, made[softness], outside, strict=True):
+            grown = cv2.erode(kept.astype(np.uint8), np.ones((5, 5))) > 0
+            assert np.array_equal(before.y[grown], after.y[grown])
+
+
+def run_request_without_softness(
+    pipeline: LipSyncPipeline, clip: Path, voice: Path, folder: Path
+) -> list[Frame]:
+    request = Request(
+        *(clip, voice, folder / "plain.mp4"),
+        **{"part": (0.2, 0.2), "quality": "lossless", "score": False},
+    )
+    run(pipeline, request)
+    return frames_of(request.output)
+
+
+def test_the_mark_is_by_choice_and_the_tag_always_there(
+    pipeline: LipSyncPipeline, gap_clip: Path, short_voice: Path, tmp_path: Path
+) -> None:
+    made = []
+    for mark in (False, True):
+        request = Request(
+            *(gap_clip, short_voice, tmp_path / f"{mark}.mp4"),
+            **{"part": (0.4, 0.36), "mark": mark, "quality": "lossless", "score": False},
+        )
+        run(pipeline, request)
+        with av.open(str(request.output)) as container:
+            assert container.metadata["comment"].startswith("AI-generated lip sync")
+        made.append(frames_of(request.output))
+    for plain, marked in zip(*made, strict=True):  # with a face and without
+        differs = np.argwhere(plain.y != marked.y)
+        assert len(differs)
+        assert differs.min() >= 200
+
+
 def test_another_rate_may_be_asked_for(
     pipeline: LipSyncPipeline, short_voice: Path, tmp_path: Path
 ) -> None:
@@ -371,6 +527,12 @@ def test_mistakes_are_found_before_any_work(
         "trim start": {"start": 99.0},
         "lies beyond the clip": {"end": 99.0},
         "frames per second": {"fps": Fraction(0)},
+        "part begins at 5 s, but the result lasts 1.20 s": {"part": (5.0, 3.0)},
+        "length above 0": {"part": (0.0, 0.0)},
+        "part of nan s": {"part": (0.0, float("nan"))},
+        "from -1 s was": {"part": (-1.0, 3.0)},
+        "number from 0 to 2": {"softness": 2.1},
+        "softness of the mask": {"softness": float("nan")},
     }
     for words, change in wrong.items():
         job = pipeline.sync(dataclasses.replace(plain, **change))
