@@ -6,6 +6,7 @@ import argparse
 import logging
 import os
 import sys
+from functools import partial
 
 
 def parse_arguments(words: list[str] | None = None) -> argparse.Namespace:
@@ -25,14 +26,26 @@ def main(words: list[str] | None = None) -> None:
     # read when gradio is imported: no call home of any kind
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 
-    from lipsync import LipSyncPipeline
+    from lipsync.errors import LipsyncError
     from lipsync.media.export import ensure_ffmpeg_on_path
-    from lipsync.ui.layout import build_ui, launch_options
+    from lipsync.presets import preset_folders
+    from lipsync.ui import hosting
+    from lipsync.ui.launch import launch_options
+    from lipsync.ui.layout import build_ui
 
+    has_lent_gpu = hosting.import_spaces()  # before torch
     ensure_ffmpeg_on_path()
-    screen = build_ui(LipSyncPipeline)
     try:
-        screen.launch(server_name=arguments.host, server_port=arguments.port, **launch_options())
+        house = hosting.read_house()
+        make_pipeline = partial(hosting.make_pipeline, house=house)
+        screen = build_ui(
+            make_pipeline, preset_folders(), limits=house.limits, loads_first=has_lent_gpu
+        )
+    except LipsyncError as error:
+        sys.exit(str(error))
+    options = launch_options(house)
+    try:
+        screen.launch(server_name=arguments.host, server_port=arguments.port, **options)
     except OSError:
         sys.exit(
             f"{arguments.host}:{arguments.port} cannot be served, another program may be using it; "

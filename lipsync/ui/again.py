@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from lipsync.errors import InputError
 from lipsync.presets import Preset
-from lipsync.types import FITS, Fit
+from lipsync.types import FITS
 from lipsync.ui.choices import SEED, Choices, defaults_for, used_settings
 from lipsync.ui.words import Words
 
@@ -40,8 +40,7 @@ def change_choices(choices: Choices, change: str, presets: Mapping[str, Preset])
     if kind == "seed":
         return replace(choices, seed=secrets.randbelow(SEED[1] + 1))
     if kind == "fit" and value in FITS:
-        fit: Fit = value  # type: ignore[assignment]  # checked in this line's condition
-        return replace(choices, fit=fit)
+        return replace(choices, fit=value)
     if kind == "preset" and value in presets:
         defaults = defaults_for(presets[value])
         own = {name: getattr(defaults, name) for name in used_settings(presets[value])}

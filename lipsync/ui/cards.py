@@ -21,11 +21,7 @@ _PREVIEW_QUALITY = 80  # of a JPEG that is replaced several times a second
 
 def idle_card() -> str:
     """Return what stands in place of a result before the first job, for every language."""
-    steps = "".join(f"<li>{label(f'run.idle-{step}')}</li>" for step in ("clip", "voice", "press"))
-    return (
-        f'<div class="card stage"><p class="lead">{label("run.idle-title")}</p>'
-        f"<ol>{steps}</ol></div>"
-    )
+    return f'<div class="card stage"><p class="idle">{label("run.idle")}</p></div>'
 
 
 def asked_card(words: Words) -> str:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import gradio as gr
+from gradio.events import Dependency
 
 from lipsync.media.probe import Limits, probe_clip
 from lipsync.types import Clip, Scan
@@ -81,18 +82,24 @@ class ClipScanner:
         self._newest.pop(_session(request), None)
 
 
-def connect_clip(screen: gr.Blocks, field: gr.File, view: gr.HTML, scanner: ClipScanner) -> None:
-    """Let `view` follow the upload in `field`; scans wait for each other, never for a job."""
+def connect_clip(
+    screen: gr.Blocks, field: gr.File, view: gr.HTML, scanner: ClipScanner
+) -> Dependency:
+    """Let `view` follow the upload in `field`; scans wait for each other, never for a job.
+
+    Returns the scan, so that ``.then(…)`` can follow its end.
+    """
     # "multiple": a new clip is shown at once although the scan of the last one has not ended yet
     quiet: dict[str, Any] = {
         "api_visibility": "private",
         "show_progress": "hidden",
         "trigger_mode": "multiple",
     }
-    field.change(scanner.show, field, view, queue=False, **quiet).then(
+    scanned = field.change(scanner.show, field, view, queue=False, **quiet).then(
         scanner.scan, field, view, concurrency_limit=1, concurrency_id="scan", **quiet
     )
     screen.unload(scanner.leave)
+    return scanned
 
 
 def read_selection(value: Any, clip: str | None = None) -> Selection:

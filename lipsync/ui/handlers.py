@@ -1,258 +1,282 @@
 """What happens on a click: events go to the pipeline, its progress becomes component updates.
 
-A handler knows no component; it returns updates in the order `Screen.run_outputs` of the layout
-names them. What visitors may read comes from a LipsyncError; anything else is logged with its
-traceback and called a bug of ours.
+A handler knows no component; `updates.Updates` names what it changes. Every handler takes the
+request first, and the chosen settings last, in the order of the fields of `Choices`.
 """
 
 from __future__ import annotations
 
 import logging
-import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Literal, Protocol, Self
+from typing import Any
 
 import gradio as gr
 
-from lipsync.engines import engine_class
-from lipsync.errors import InputError, LipsyncError
+from lipsync.errors import InputError
+from lipsync.face.follow import exhaust
+from lipsync.media.export import export_before
+from lipsync.media.probe import Limits, probe_clip
 from lipsync.presets import Preset
-from lipsync.types import Fit, Progress, Request, Result
-from lipsync.ui import cards, previews
-from lipsync.ui.jobs import Job, Jobs, bring_in, hand_out, name_result
+from lipsync.record import make_record, score_to_json
+from lipsync.types import Progress, Request, Result
+from lipsync.ui import cards, updates
+from lipsync.ui.choices import Choices, make_request
+from lipsync.ui.clip_panel import read_selection
+from lipsync.ui.expected import expected_times
+from lipsync.ui.history import Entry
+from lipsync.ui.jobs import Job, Jobs, bring_in, session_of
+from lipsync.ui.line import sessions_before
+from lipsync.ui.preset_panel import read_choices
+from lipsync.ui.previews import middle_picture, preview_voice
+from lipsync.ui.resident import Pipeline
+from lipsync.ui.stage import Stage
+from lipsync.ui.trouble import PlainWords
+from lipsync.ui.updates import Updates
+from lipsync.ui.visitors import read_visitor
+from lipsync.ui.words import Words, words_for
 
 log = logging.getLogger(__name__)
 
-OUR_FAULT = (
-    "Something broke inside the program; this is a bug of ours, not of your files. "
-    "Please report it together with what the terminal shows."
-)
 _UPDATE_SECONDS = 0.2  # more often than five times a second only costs bandwidth
 
 
-class Pipeline(Protocol):
-    """The part of LipSyncPipeline that the screen uses."""
-
-    def sync(self, request: Request) -> Generator[Progress, None, None]: ...
-
-
 @dataclass(frozen=True)
-class Updates:
-    """One update for every component a job touches; None leaves a component as it is."""
+class _Order:
+    """One job of a visitor, as the screen asked for it."""
 
-    status: dict[str, Any] | None = None
-    video: dict[str, Any] | None = None
-    score: dict[str, Any] | None = None
-    download: dict[str, Any] | None = None
-    generate: dict[str, Any] | None = None
-    cancel: dict[str, Any] | None = None
+    job: Job
+    words: Words
+    visitor: str
+    folder: Path
+    choices: Choices
+    request: Request
+    clip_name: str  # as the visitor calls it
+    voice_name: str
 
-    def as_list(self) -> list[Any]:
-        """Return the updates in the order of the fields."""
-        values = (getattr(self, f.name) for f in fields(self))
-        return [gr.skip() if value is None else value for value in values]
+    @property
+    def is_preview(self) -> bool:
+        return self.request.part is not None
 
 
 class Studio:
-    """The handlers of one app. Holds the pipeline, which is made at the first job, and the jobs."""
+    """The handlers around making a result."""
 
     def __init__(
-        self, make_pipeline: Callable[[], Pipeline], presets: Mapping[str, Preset], jobs: Jobs
+        self,
+        get_pipeline: Callable[[], Pipeline],
+        presets: Mapping[str, Preset],
+        jobs: Jobs,
+        stage: Stage,
+        screen: gr.Blocks,
+        limits: Limits,
     ) -> None:
-        self._make_pipeline = make_pipeline
+        """`screen` is the page whose queue decides the order; `limits` refuse long files early."""
+        self._get_pipeline = get_pipeline
         self._presets = presets
         self._jobs = jobs
-        self._pipeline: Pipeline | None = None
-        self._pipeline_lock = threading.Lock()
+        self._stage = stage
+        self._history = stage.history
+        self._screen = screen
+        self._limits = limits
 
-    def choose_preset(self, name: str) -> list[Any]:
-        """Return the preset's sentence, the two sliders as its engine uses them, and its fit."""
-        preset = self._presets[name]
-        return [
-            cards.preset_sentence(preset.sentence),
-            *slider_updates(preset).values(),
-            gr.update(value=preset.fit),
-        ]
+    def preview_voice(self, request: gr.Request, path: str | None) -> str:
+        """Return the player and facts of a voice as HTML, or what is wrong with it."""
+        return preview_voice(words_for(request), path, self._limits)
 
-    def announce(self, request: gr.Request) -> list[Any]:
+    def tell_times(self, request: gr.Request, *values: Any) -> Any:
+        """Return the preset cards' update: how long each would take for what is chosen."""
+        clip, voice, _, panel, *chosen = values
+        times = expected_times(
+            self._get_pipeline(),
+            self._presets,
+            Path(clip) if clip else None,
+            Path(voice) if voice else None,
+            read_choices(*chosen),
+            read_selection(panel, clip),
+            None,
+            words_for(request),
+        )
+        return gr.update(times=times)
+
+    def announce(self, request: gr.Request, *values: Any) -> list[Any]:
         """Show that the click was heard, before the queue lets the job in."""
-        self._jobs.announce(_visitor(request))
-        return Updates(
-            status=gr.update(value=cards.waiting_card(), visible=True),
-            video=gr.update(value="", visible=False),
-            score=gr.update(value="", visible=False),
-            download=gr.update(value=None, visible=False),
-            generate=gr.update(interactive=False),
-            cancel=gr.update(interactive=True),
-        ).as_list()
+        self._jobs.announce(session_of(request), self._expect(values))
+        return updates.starting(cards.asked_card(words_for(request))).as_list()
 
-    def generate(
-        self,
-        clip: str | None,
-        voice: str | None,
-        preset: str,
-        steps: float,
-        guidance: float,
-        seed: float | None,
-        fit: Fit,
-        request: gr.Request,
-    ) -> Iterator[list[Any]]:
-        """Run one job; yield updates while it works and raise gr.Error where it fails."""
-        visitor = _visitor(request)
-        job = self._jobs.claim(visitor)
-        with _PlainWords() as words, self._jobs.open(visitor, job) as folder:
-            chosen = self._choose(preset)
-            sync_request = Request(
-                video=_take(clip, folder, "clip", "a clip or a photo"),
-                audio=_take(voice, folder, "voice", "a voice"),
-                output=folder / "result.mp4",
-                engine=chosen.engine,
-                settings={**chosen.settings, **_used(chosen, steps=steps, guidance=guidance)},
-                fit=fit,
-                seed=_whole_seed(seed),
-                quality=chosen.quality,
-            )
-            final_name = name_result(Path(clip or "").name)
-            yield from self._run(sync_request, job, final_name)
-        if words.sentence is not None:
-            yield _idle(cards.error_card(words.sentence))
-            # for clients of the API; the page shows the sentence in its place already
-            raise gr.Error(words.sentence, visible=False, print_exception=False)
+    def tell_place(self, request: gr.Request) -> Any:
+        """Return the status of a job that waits: its place in the queue and the wait."""
+        before = sessions_before(self._screen, session_of(request))
+        if before is None:
+            return gr.skip()
+        seconds = self._jobs.seconds_left(before)
+        return updates.shown(cards.waiting_card(words_for(request), len(before), seconds))
+
+    def generate(self, request: gr.Request, *values: Any) -> Iterator[list[Any]]:
+        """Make the whole result; `values` are clip, voice, visitor, clip panel and settings."""
+        yield from self._make(request, values, preview=False)
+
+    def preview(self, request: gr.Request, *values: Any) -> Iterator[list[Any]]:
+        """Make three seconds of the result, from where the clip's player stands."""
+        yield from self._make(request, values, preview=True)
 
     def cancel(self, request: gr.Request) -> list[Any]:
-        """Stop the visitor's job, waiting or running."""
-        self._jobs.cancel(_visitor(request))
-        return _idle(cards.cancelled_card())
+        """Stop the visitor's job, waiting or running; a result that is there stays."""
+        words = words_for(request)
+        cancelled = self._jobs.cancel(session_of(request))
+        if cancelled and all(job.is_delivered for job in cancelled):
+            line = cards.quiet_line(words("run.stopped-extras"))
+            return Updates(extras=gr.update(value=line), cancel=updates.LOCKED).as_list()
+        return updates.idle(cards.sentence_card(words("run.cancelled"))).as_list()
 
     def leave(self, request: gr.Request) -> None:
         """Stop the job of a visitor who closed the page, so that the next one starts."""
-        self._jobs.cancel(_visitor(request))
+        self._jobs.cancel(session_of(request))
 
-    def _run(self, request: Request, job: Job, final_name: str) -> Iterator[list[Any]]:
-        if job.is_cancelled:  # while it waited
-            yield _idle(cards.cancelled_card())
-            return
-        shown_stage, shown_at = "", 0.0
-        steps = self._get_pipeline().sync(request)
-        try:
-            for progress in steps:
-                if job.is_cancelled:
-                    break
-                if progress.result is not None:
-                    yield _finished(progress.result, hand_out(request.output, final_name))
-                elif progress.stage != shown_stage or time.monotonic() > shown_at + _UPDATE_SECONDS:
-                    shown_stage, shown_at = progress.stage, time.monotonic()
-                    yield Updates(
-                        status=gr.update(value=cards.progress_card(progress), visible=True),
-                        generate=gr.update(interactive=False),
-                        cancel=gr.update(interactive=True),
-                    ).as_list()
-        finally:
-            steps.close()
-        if job.is_cancelled:
-            yield _idle(cards.cancelled_card())
+    def _make(
+        self, request: gr.Request, values: tuple[Any, ...], *, preview: bool
+    ) -> Iterator[list[Any]]:
+        session, words = session_of(request), words_for(request)
+        job = self._jobs.claim(session)
+        with PlainWords(words) as trouble, self._jobs.open(session, job) as folder:
+            order = self._read_order(job, words, folder, values, preview=preview)
+            for update in self._run(order):
+                yield update.as_list()
+        if trouble.sentence is not None:
+            yield updates.idle(cards.error_card(trouble.sentence)).as_list()
 
-    def _get_pipeline(self) -> Pipeline:
-        with self._pipeline_lock:
-            if self._pipeline is None:
-                self._pipeline = self._make_pipeline()
-            return self._pipeline
-
-    def _choose(self, name: str) -> Preset:
-        if name not in self._presets:
-            raise InputError(
-                f"There is no preset called {name!r}; choose one of: {', '.join(self._presets)}."
-            )
-        return self._presets[name]
-
-
-def slider_updates(preset: Preset) -> dict[str, dict[str, Any]]:
-    """Return, for the sliders ``steps`` and ``guidance``, whether the preset's engine uses them
-    and, where it does not, why they are grey."""
-    engine = engine_class(preset.engine)
-    used = {f.name for f in fields(engine.Settings)}
-    label = engine.spec.label
-    reasons = {
-        "steps": f"The {label} engine paints in one pass; steps are not used.",
-        "guidance": f"The {label} engine follows the voice directly; guidance is not used.",
-    }
-    helps = {
-        "steps": "More steps look finer and take longer.",
-        "guidance": "Higher follows the voice more strictly.",
-    }
-    updates = {}
-    for name, reason in reasons.items():
-        updates[name] = gr.update(
-            interactive=name in used, info=helps[name] if name in used else reason
+    def _read_order(
+        self, job: Job, words: Words, folder: Path, values: tuple[Any, ...], *, preview: bool
+    ) -> _Order:
+        clip, voice, visitor, panel, *chosen = values
+        choices = read_choices(*chosen)
+        request = make_request(
+            choices,
+            read_selection(panel, clip),
+            _take(clip, folder, "clip", words),
+            _take(voice, folder, "voice", words),
+            folder / "result.mp4",
+            self._presets,
+            preview=preview,
         )
-        if name in used and name in preset.settings:
-            updates[name]["value"] = preset.settings[name]
-    return updates
+        visitor = read_visitor(visitor)
+        return _Order(
+            job, words, visitor, folder, choices, request, Path(clip).name, Path(voice).name
+        )
+
+    def _expect(self, values: tuple[Any, ...]) -> float | None:
+        """Return how long a job of these values should take, None where it will be refused."""
+        clip, voice, _, panel, *chosen = values
+        if clip is None or voice is None:
+            return None
+        chosen_part = read_selection(panel, clip)
+        try:
+            request = make_request(
+                read_choices(*chosen),
+                chosen_part,
+                Path(clip),
+                Path(voice),
+                Path("expected.mp4"),
+                self._presets,
+            )
+            return self._get_pipeline().expect(request)
+        except InputError:
+            return None
+
+    def _run(self, order: _Order) -> Iterator[Updates]:
+        job, words = order.job, order.words
+        result: Result | None = None
+        if not job.is_cancelled:  # while it waited
+            steps = job.follow(self._get_pipeline().sync(order.request))
+            for progress in _at_most_every(_UPDATE_SECONDS, steps):
+                job.seconds_left = progress.seconds_left
+                result = progress.result
+                if result is None:
+                    yield updates.working(cards.progress_card(words, progress))
+        if result is None:
+            yield updates.idle(cards.sentence_card(words("run.cancelled")))
+            return
+        entry = self._keep(order, result)
+        job.is_delivered, job.seconds_left = True, 0.0
+        yield from self._add_extras(order, entry)
+
+    def _keep(self, order: _Order, result: Result) -> Entry:
+        """Put the finished job into the visitor's history, from where it is shown."""
+        preset = self._presets[order.choices.preset]
+        return self._history.add(
+            order.visitor,
+            result=result.output,
+            clip=order.request.video,
+            voice=order.request.audio,
+            thumbnail=middle_picture(result.output),
+            record=make_record(order.request, result, preset=preset.name),
+            choices=order.choices,
+            preset=preset.title,
+            clip_name=order.clip_name,
+            voice_name=order.voice_name,
+        )
+
+    def _add_extras(self, order: _Order, entry: Entry) -> Iterator[Updates]:
+        """Show the result at once; then make what stands beside it, unless told to stop."""
+        words, job = order.words, order.job
+        with PlainWords(words) as trouble:
+            yield self._stage.show(entry, words, extras=words("run.comparing"))
+            entry = self._attach_before(order, entry)
+            if job.is_cancelled:
+                return
+            if not order.is_preview and probe_clip(entry.clip).has_audio:
+                yield self._stage.show_comparison(entry, words, words("run.judging-source"))
+                self._attach_baseline(order, entry)
+                if job.is_cancelled:
+                    return
+                yield self._stage.show_score(entry, words)
+            yield self._stage.show_comparison(entry, words)
+        if trouble.sentence is not None:
+            yield Updates(extras=updates.shown(cards.error_card(trouble.sentence)))
+
+    def _attach_before(self, order: _Order, entry: Entry) -> Entry:
+        before, asked = order.folder / "before.mp4", order.request
+        steps = export_before(
+            entry.clip,
+            entry.result,
+            before,
+            fit=asked.fit,
+            start=asked.start,
+            end=asked.end,
+            part=asked.part,
+        )
+        exhaust(order.job.follow(steps))
+        return entry if order.job.is_cancelled else self._history.attach_before(entry, before)
+
+    def _attach_baseline(self, order: _Order, entry: Entry) -> None:
+        """Judge the source's own speech; a source without any has no baseline."""
+        asked = order.request
+        steps = self._get_pipeline().score_steps(
+            entry.clip, face=asked.face, start=asked.start, end=asked.end
+        )
+        try:
+            baseline = exhaust(order.job.follow(steps))
+        except InputError as reason:
+            log.info("the source has no score of its own: %s", reason)
+            return
+        if baseline is not None:
+            record = {**entry.read_record(), "baseline": score_to_json(baseline)}
+            self._history.update_record(entry, record)
 
 
-class _PlainWords:
-    """Turns an exception inside the block into a sentence for the visitor; logs our own bugs."""
-
-    sentence: str | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> Literal[True] | None:
-        if isinstance(error, LipsyncError):
-            self.sentence = str(error)
-            return True
-        if isinstance(error, Exception):  # not GeneratorExit: that is a client who left
-            log.error("a job failed through a bug", exc_info=error)
-            self.sentence = OUR_FAULT
-            return True
-        return None
-
-
-def _visitor(request: gr.Request) -> str:
-    return request.session_hash or "nobody"
-
-
-def _take(upload: str | None, folder: Path, stem: str, what: str) -> Path:
+def _take(upload: str | None, folder: Path, stem: str, words: Words) -> Path:
     if upload is None:
-        raise InputError(f"There is no {stem} yet; choose {what} first.")
+        raise InputError(words(f"run.missing-{stem}"))
     return bring_in(Path(upload), folder, stem)
 
 
-def _used(preset: Preset, **sliders: float) -> dict[str, float]:
-    known = {f.name for f in fields(engine_class(preset.engine).Settings)}
-    return {name: value for name, value in sliders.items() if name in known}
-
-
-def _whole_seed(seed: float | None) -> int:
-    if seed is None or not 0 <= seed < 2**32 or seed != int(seed):
-        raise InputError(f"The seed is {seed}; give a whole number from 0 to {2**32 - 1}.")
-    return int(seed)
-
-
-def _finished(result: Result, final: Path) -> list[Any]:
-    return Updates(
-        status=gr.update(value="", visible=False),
-        video=gr.update(value=previews.play_result(str(final)), visible=True),
-        score=gr.update(value=cards.result_card(result), visible=True),
-        download=gr.update(value=str(final), visible=True),
-        generate=gr.update(interactive=True),
-        cancel=gr.update(interactive=False),
-    ).as_list()
-
-
-def _idle(status: str) -> list[Any]:
-    return Updates(
-        status=gr.update(value=status, visible=True),
-        generate=gr.update(interactive=True),
-        cancel=gr.update(interactive=False),
-    ).as_list()
+def _at_most_every(seconds: float, steps: Iterator[Progress]) -> Iterator[Progress]:
+    """Yield the first progress of every stage and the result, others at most every `seconds`."""
+    stage, shown_at = "", 0.0
+    for progress in steps:
+        now = time.monotonic()
+        if progress.result or progress.stage != stage or now > shown_at + seconds:
+            stage, shown_at = progress.stage, now
+            yield progress

@@ -21,6 +21,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TypeVar
 
+import gradio as gr
 from gradio.utils import get_upload_folder
 
 from lipsync.errors import OutputError
@@ -168,6 +169,11 @@ class Jobs:
                 jobs.remove(job)
             if not jobs:
                 self._by_visitor.pop(visitor, None)
+
+
+def session_of(request: gr.Request) -> str:
+    """Return the name of the page that asks; its jobs are kept by it."""
+    return request.session_hash or "nobody"
 
 
 def bring_in(upload: Path, folder: Path, stem: str) -> Path:

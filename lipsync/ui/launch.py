@@ -5,22 +5,24 @@ from __future__ import annotations
 from typing import Any
 
 from lipsync.example import example_photo, example_voice
+from lipsync.ui.hosting import House, launch_extras, read_house
 from lipsync.ui.theme import STYLE_SHEET, make_theme
 from lipsync.ui.widgets import make_head, style_sheets
 from lipsync.ui.words import make_i18n
 
-MAX_UPLOAD = "500mb"
 
+def launch_options(house: House | None = None) -> dict[str, Any]:
+    """Return the keyword arguments for ``build_ui(…).launch(…)`` that belong to this screen.
 
-def launch_options() -> dict[str, Any]:
-    """Return the keyword arguments for ``build_ui(…).launch(…)`` that belong to this screen."""
+    `house` says who may come (None: what the environment says).
+    """
     return {
+        **launch_extras(house or read_house()),
         "theme": make_theme(),
         "css_paths": [STYLE_SHEET, *style_sheets()],
         "head": make_head(),
         "i18n": make_i18n(),
         "allowed_paths": [str(example_photo()), str(example_voice())],
-        "max_file_size": MAX_UPLOAD,
         "share": False,
         "run_history": False,
         "enable_monitoring": False,

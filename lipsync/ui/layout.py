@@ -1,249 +1,216 @@
-"""The screen: components and which event goes to which handler, nothing else.
+"""The whole screen: its tabs, and which event goes to which handler, nothing else.
 
 `build_ui` has no side effects: it loads no model, makes no folder and opens no port.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from gradio.data_classes import FileData, ListFiles
+from gradio.events import Dependency
 
 from lipsync.engines import make_settings
 from lipsync.errors import InputError
 from lipsync.example import example_photo, example_voice
-from lipsync.presets import PRESETS_FOLDER, Preset, Problem, load_presets
-from lipsync.types import FITS
-from lipsync.ui import cards
-from lipsync.ui.handlers import Pipeline, Studio, slider_updates
+from lipsync.media.probe import Limits
+from lipsync.presets import PRESETS_FOLDER, Preset, load_presets
+from lipsync.ui.api import lay_out_api
+from lipsync.ui.check import Checker
+from lipsync.ui.check_tab import connect_check, lay_out_check
+from lipsync.ui.clip_panel import ClipScanner, connect_clip
+from lipsync.ui.handlers import Studio
+from lipsync.ui.history import KEEP_SECONDS, History
+from lipsync.ui.history_tab import (
+    HistoryHandlers,
+    HistoryTab,
+    connect_history,
+    lay_out_history,
+)
 from lipsync.ui.jobs import Jobs
-from lipsync.ui.previews import preview_clip, preview_voice
-from lipsync.ui.theme import STYLE_SHEET, make_theme
-from lipsync.ui.widgets import make_head, style_sheets
-from lipsync.ui.words import make_i18n
+from lipsync.ui.line import DEVICE
+from lipsync.ui.preset_panel import connect_choices
+from lipsync.ui.resident import Pipeline, Resident
+from lipsync.ui.revisit import Revisits
+from lipsync.ui.stage import SYNC, Stage
+from lipsync.ui.sync_tab import SyncTab, lay_out_sync
+from lipsync.ui.visitors import connect_visitor, make_visitor_state
+from lipsync.ui.words import label
 
-MAX_UPLOAD = "500mb"
 QUEUE_LENGTH = 64
-# uploads and results are removed this long after they came, looked for this often, both seconds
-CACHE_SECONDS, SWEEP_SECONDS = 6 * 3600, 1800
-
-_FIT_WORDS = {
-    "bounce": "forth and back",
-    "loop": "repeat from the start",
-    "cut": "stop at the shorter",
-    "hold": "hold the last frame",
-    "stretch": "slow down or speed up",
-}
-_CLIP_KINDS = ["video", "image", ".mkv", ".avi", ".mov", ".mp4", ".webm", ".mpg", ".gif"]
-_VOICE_KINDS = ["audio", "video", ".wav", ".mp3", ".m4a", ".ogg", ".opus", ".flac", ".mkv"]
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What a visitor chooses."""
-
-    clip: gr.File
-    voice: gr.File
-    preset: gr.Radio
-    steps: gr.Slider
-    guidance: gr.Slider
-    seed: gr.Number
-    fit: gr.Dropdown
-
-
-@dataclass(frozen=True)
-class Outputs:
-    """What a job changes; the order is that of `handlers.Updates`."""
-
-    status: gr.HTML
-    video: gr.HTML
-    score: gr.HTML
-    download: gr.DownloadButton
-    generate: gr.Button
-    cancel: gr.Button
-
-
-def build_ui(
-    make_pipeline: Callable[[], Pipeline],
-    preset_folders: Iterable[Path] = (PRESETS_FOLDER,),
-    job_root: Path | None = None,
-) -> gr.Blocks:
-    """Return the screen, not launched; launch it with `launch_options`.
-
-    `make_pipeline` is called at the first job. Job folders go under `job_root` (None: the
-    system's folder for temporary files). Raises InputError where not one preset can be read.
-    """
-    presets, problems = load_presets(preset_folders, make_settings)
-    if not presets:
-        raise InputError(
-            "No preset can be read; put back presets/draft.yaml. " + " ".join(map(str, problems))
-        )
-    studio = Studio(make_pipeline, {preset.name: preset for preset in presets}, Jobs(job_root))
-    with gr.Blocks(
-        title="Lipsync Studio",
-        analytics_enabled=False,
-        fill_width=True,
-        delete_cache=(SWEEP_SECONDS, CACHE_SECONDS),
-    ) as screen:
-        gr.HTML(
-            "<h1>Lipsync Studio</h1><p>A clip or a photo, and a voice: "
-            "the mouth speaks it, and you see how well.</p>",
-            elem_id="title",
-        )
-        with gr.Row(elem_id="studio", equal_height=False):
-            with gr.Column(min_width=320, elem_id="inputs"):
-                chosen = _lay_out_inputs(presets, problems, studio)
-                with gr.Row(elem_id="buttons"):
-                    generate = gr.Button(
-                        "Generate", variant="primary", min_width=120, elem_id="generate"
-                    )
-                    cancel = gr.Button("Cancel", interactive=False, min_width=120, elem_id="cancel")
-            with gr.Column(min_width=320, elem_id="result"):
-                video = gr.HTML("", visible=False, elem_id="video")
-                status = gr.HTML(cards.idle_card(), elem_id="status")
-                download = gr.DownloadButton(
-                    "Download the video", visible=False, size="md", elem_id="download"
-                )
-                score = gr.HTML("", visible=False, elem_id="score")
-        _connect(screen, studio, chosen, Outputs(status, video, score, download, generate, cancel))
-    screen.queue(max_size=QUEUE_LENGTH, api_open=False)
-    return screen
-
-
-def launch_options() -> dict[str, Any]:
-    """Return the keyword arguments for ``build_ui(…).launch(…)`` that belong to this screen."""
-    return {
-        "theme": make_theme(),
-        "css_paths": [STYLE_SHEET, *style_sheets()],
-        "head": make_head(),
-        "i18n": make_i18n(),
-        "allowed_paths": [str(example_photo()), str(example_voice())],
-        "max_file_size": MAX_UPLOAD,
-        "share": False,
-        "run_history": False,
-        "enable_monitoring": False,
-        "footer_links": [],
-        "ssr_mode": False,
-        "pwa": False,
-    }
-
-
-def _lay_out_inputs(presets: list[Preset], problems: list[Problem], studio: Studio) -> Inputs:
-    first = presets[0]
-    with gr.Row(equal_height=False):
-        with gr.Column(min_width=220):
-            clip = _make_upload(
-                label="Clip or photo", file_types=_CLIP_KINDS, height=110, elem_id="clip"
-            )
-            clip_preview = gr.HTML(elem_id="clip-preview")
-        with gr.Column(min_width=220):
-            voice = _make_upload(
-                label="Voice", file_types=_VOICE_KINDS, height=110, elem_id="voice"
-            )
-            voice_preview = gr.HTML(elem_id="voice-preview")
-            microphone = gr.Audio(
-                sources=["microphone"], type="filepath", label="Or record it", elem_id="microphone"
-            )
-    preset = gr.Radio(
-        [(choice.title, choice.name) for choice in presets],
-        value=first.name,
-        label="Preset",
-        elem_id="preset",
-    )
-    sentence = gr.HTML(cards.preset_sentence(first.sentence), elem_id="preset-sentence")
-    gr.HTML(cards.problems_card([str(problem) for problem in problems]), visible=bool(problems))
-    with gr.Accordion("Advanced", open=False, elem_id="advanced"):
-        sliders = slider_updates(first)
-        with gr.Row():
-            steps = gr.Slider(
-                1, 50, value=20, step=1, label="Steps", elem_id="steps", **_kept(sliders["steps"])
-            )
-            guidance = gr.Slider(
-                1.0,
-                3.0,
-                value=1.5,
-                step=0.1,
-                label="Guidance",
-                elem_id="guidance",
-                **_kept(sliders["guidance"]),
-            )
-        with gr.Row():
-            fit = gr.Dropdown(
-                [(f"{name}: {_FIT_WORDS[name]}", name) for name in FITS],
-                value=first.fit,
-                label="If the voice is longer",
-                elem_id="fit",
-            )
-            seed = gr.Number(0, label="Seed", precision=0, minimum=0, elem_id="seed")
-    clip.change(preview_clip, clip, clip_preview, queue=False, **_INNER)
-    voice.change(preview_voice, voice, voice_preview, queue=False, **_INNER)
-    # one field holds the voice, wherever it came from; the recorder is empty again at once
-    microphone.stop_recording(
-        lambda recorded: (recorded, None), microphone, [voice, microphone], queue=False, **_INNER
-    )
-    preset.change(
-        studio.choose_preset, preset, [sentence, steps, guidance, fit], queue=False, **_INNER
-    )
-    return Inputs(clip, voice, preset, steps, guidance, seed, fit)
-
-
-def _make_upload(**options: Any) -> gr.File:
-    """Return a file field whose value is the path of the one uploaded file, of whatever kind.
-
-    Gradio's own step would leave an empty temporary file behind per event, and judges files by
-    their ending, in words of its own; our media layer judges by content.
-    """
-    field = gr.File(**options)
-    # set on the object: deriving a class makes Gradio write a .pyi file next to our source
-    field.preprocess = _path_of  # type: ignore[method-assign]
-    return field
-
-
-def _path_of(payload: ListFiles | FileData | None) -> str | None:
-    if isinstance(payload, ListFiles):
-        payload = payload.root[0] if payload.root else None
-    return payload.path if payload else None
-
+SWEEP_SECONDS = 1800  # how often old uploads and results are looked for
 
 # on a phone the result lies below the button: bring it into view
-_SHOW_RESULT = """() => {
-    document.getElementById("result").scrollIntoView({behavior: "smooth", block: "nearest"});
+_SHOW_RESULT = """(...values) => {
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    document.getElementById("result").scrollIntoView(
+        {behavior: calm ? "auto" : "smooth", block: "nearest"});
+    return values;
+}"""
+_SAVE_BOTH = """() => {
+    document.querySelector("#both a, a#both, button#both")?.click();
     return [];
 }"""
 
 # events of the screen alone: no client calls them, and nothing flickers while they run
-_INNER: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+_QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+_AT_ONCE: dict[str, Any] = {**_QUIET, "queue": False}
+# whatever works on the one device, one after the other
+_ON_DEVICE: dict[str, Any] = {**_QUIET, "concurrency_limit": 1, "concurrency_id": DEVICE}
 
 
-def _kept(update: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in update.items() if key in ("interactive", "info")}
+def build_ui(
+    make_pipeline: Callable[[Sequence[Preset]], Pipeline],
+    preset_folders: Iterable[Path] = (PRESETS_FOLDER,),
+    job_root: Path | None = None,
+    limits: Limits = Limits(),  # noqa: B008 — frozen, the same for every call
+    loads_first: bool = False,
+) -> gr.Blocks:
+    """Return the screen, not launched; launch it with `launch.launch_options`.
+
+    `make_pipeline` gets the presets and is called at the first need, or now where the app
+    `loads_first`, as on a machine that lends its card per job. Files longer than `limits` are
+    refused. Job folders go under `job_root` (None: the system's folder for temporary files).
+    Raises InputError where not one preset can be read.
+    """
+    found, problems = load_presets(preset_folders, make_settings)
+    if not found:
+        raise InputError(
+            "No preset can be read; put back presets/draft.yaml. " + " ".join(map(str, problems))
+        )
+    presets = {preset.name: preset for preset in found}
+    get_pipeline, jobs = Resident(partial(make_pipeline, found)), Jobs(job_root)
+    if loads_first:
+        get_pipeline()
+    stage = Stage(presets, History())
+    with gr.Blocks(
+        title="Lipsync Studio",
+        analytics_enabled=False,
+        fill_width=True,
+        delete_cache=(SWEEP_SECONDS, KEEP_SECONDS),
+    ) as screen:
+        visitor = make_visitor_state()
+        gr.HTML(f"<h1>Lipsync Studio</h1><p>{label('run.tagline')}</p>", elem_id="title")
+        with gr.Tabs(elem_id="tabs") as tabs:
+            with gr.Tab(label("run.tab"), id=SYNC):
+                sync = lay_out_sync(found, problems)
+            with gr.Tab(label("history.tab"), id="history") as history_page:
+                kept = lay_out_history()
+            with gr.Tab(label("check.tab"), id="check"):
+                check = lay_out_check()
+        studio = Studio(get_pipeline, presets, jobs, stage, screen, limits)
+        arrived = connect_visitor(screen, visitor)
+        made = _connect_job(screen, sync, studio, visitor)
+        _connect_inputs(screen, sync, studio, ClipScanner(get_pipeline, limits), visitor)
+        revisits = Revisits(stage, presets, jobs, sync.inputs.presets)
+        _connect_result(sync, studio, revisits, visitor, made)
+        history = HistoryHandlers(stage.history)
+        connect_history(arrived, kept, history, visitor)
+        _connect_history(history_page, tabs, sync, kept, history, revisits, visitor)
+        connect_check(screen, check, Checker(get_pipeline, jobs))
+        lay_out_api(screen, get_pipeline, jobs, presets)
+    screen.queue(max_size=QUEUE_LENGTH, api_open=False)
+    return screen
 
 
-def _connect(screen: gr.Blocks, studio: Studio, chosen: Inputs, shown: Outputs) -> None:
-    inputs = list(vars(chosen).values())
-    outputs = list(vars(shown).values())
-    running = shown.generate.click(
-        studio.announce, None, outputs, queue=False, js=_SHOW_RESULT, **_INNER
-    ).then(
-        studio.generate,
-        inputs,
-        outputs,
-        api_name="generate",
-        api_visibility="undocumented",
-        show_progress="hidden",
-        concurrency_limit=1,
-        concurrency_id="device",
+def _connect_inputs(
+    screen: gr.Blocks,
+    sync: SyncTab,
+    studio: Studio,
+    scanner: ClipScanner,
+    visitor: gr.BrowserState,
+) -> None:
+    """Show at once what was brought and chosen, and what it would take."""
+    inputs = sync.inputs
+    inputs.voice.change(studio.preview_voice, inputs.voice, inputs.voice_view, **_AT_ONCE)
+    scanned = connect_clip(screen, inputs.clip, inputs.clip_view, scanner)
+    connect_choices(screen, inputs.presets)
+    order, times = _order_of(sync, visitor), inputs.presets.cards
+    scanned.then(studio.tell_times, order, times, **_AT_ONCE)
+    gr.on(
+        [inputs.voice.change, *(part.change for part in inputs.presets.inputs)],
+        studio.tell_times,
+        order,
+        times,
+        trigger_mode="always_last",
+        **_AT_ONCE,
     )
-    shown.cancel.click(studio.cancel, None, outputs, queue=False, cancels=[running], **_INNER)
-    screen.unload(studio.leave)
     screen.load(
         lambda: (str(example_photo()), str(example_voice())),
         None,
-        [chosen.clip, chosen.voice],
-        queue=False,
-        **_INNER,
+        [inputs.clip, inputs.voice],
+        **_AT_ONCE,
     )
+
+
+def _connect_job(
+    screen: gr.Blocks, sync: SyncTab, studio: Studio, visitor: gr.BrowserState
+) -> list[Dependency]:
+    """Let a click start, and another one stop, a job; return what runs it, for cancelling."""
+    out = sync.outputs
+    run = partial(_run, sync, studio, visitor)
+    running = [run(out.generate.click, studio.generate), run(out.preview.click, studio.preview)]
+    out.clock.tick(studio.tell_place, None, out.status, **_AT_ONCE)
+    screen.unload(studio.leave)
+    return running
+
+
+def _connect_result(
+    sync: SyncTab,
+    studio: Studio,
+    revisits: Revisits,
+    visitor: gr.BrowserState,
+    running: list[Dependency],
+) -> None:
+    """Let a finished job be exported and tried again with a change; and let all of it stop."""
+    out, every = sync.outputs, list(vars(sync.outputs).values())
+    changed = out.again.input(
+        revisits.change,
+        [visitor, out.shown, out.again],
+        sync.inputs.presets.outputs,
+        **_AT_ONCE,
+    )
+    again = _run(sync, studio, visitor, changed.success, studio.generate)
+    both = out.make_both.click(revisits.make_both, [visitor, out.shown], every, **_ON_DEVICE)
+    both.success(None, js=_SAVE_BOTH, **_AT_ONCE)
+    out.cancel.click(studio.cancel, None, every, cancels=[*running, again, both], **_AT_ONCE)
+
+
+def _connect_history(
+    page: gr.Tab,
+    tabs: gr.Tabs,
+    sync: SyncTab,
+    kept: HistoryTab,
+    history: HistoryHandlers,
+    revisits: Revisits,
+    visitor: gr.BrowserState,
+) -> None:
+    """Keep the list fresh, and bring jobs of the history back to the stage and the inputs."""
+    inputs, asked = sync.inputs, [visitor, kept.widget]
+    page.select(history.list_entries, visitor, kept.widget, **_AT_ONCE)
+    stage = list(vars(sync.outputs).values())
+    kept.widget.input(revisits.show, asked, [tabs, *stage], **_AT_ONCE)
+    brought = [inputs.clip, inputs.voice, inputs.clip_view, *inputs.presets.outputs]
+    kept.widget.input(revisits.reuse, asked, [tabs, *brought], **_AT_ONCE)
+
+
+def _run(
+    sync: SyncTab,
+    studio: Studio,
+    visitor: gr.BrowserState,
+    event: Callable[..., Dependency],
+    make: Callable[..., Any],
+) -> Dependency:
+    """Let `event` start a job: heard at once, done when the device is free."""
+    inputs, outputs = _order_of(sync, visitor), list(vars(sync.outputs).values())
+    heard = event(studio.announce, inputs, outputs, js=_SHOW_RESULT, **_AT_ONCE)
+    return heard.then(make, inputs, outputs, **_ON_DEVICE)
+
+
+def _order_of(sync: SyncTab, visitor: gr.BrowserState) -> list[Any]:
+    """Return the components that say what a job should be made of."""
+    inputs = sync.inputs
+    return [inputs.clip, inputs.voice, visitor, inputs.clip_view, *inputs.presets.inputs]

@@ -13,10 +13,12 @@ from lipsync.media.export import export_side_by_side
 from lipsync.presets import Preset
 from lipsync.ui import cards, updates
 from lipsync.ui.again import change_choices
-from lipsync.ui.handlers import session_of
-from lipsync.ui.jobs import Jobs, hand_out
-from lipsync.ui.preset_panel import write_choices
-from lipsync.ui.stage import Stage
+from lipsync.ui.choices import Selection
+from lipsync.ui.clip_panel import write_selection
+from lipsync.ui.history_tab import read_action
+from lipsync.ui.jobs import Jobs, hand_out, session_of
+from lipsync.ui.preset_panel import PresetPanel, write_choices
+from lipsync.ui.stage import SYNC, Stage
 from lipsync.ui.trouble import PlainWords
 from lipsync.ui.updates import Updates
 from lipsync.ui.visitors import read_visitor
@@ -26,11 +28,15 @@ from lipsync.ui.words import words_for
 class Revisits:
     """The handlers around finished jobs; each of them looks only into its visitor's own history."""
 
-    def __init__(self, stage: Stage, presets: Mapping[str, Preset], jobs: Jobs) -> None:
+    def __init__(
+        self, stage: Stage, presets: Mapping[str, Preset], jobs: Jobs, panel: PresetPanel
+    ) -> None:
+        """`panel` is where settings are put back."""
         self._stage = stage
         self._history = stage.history
         self._presets = presets
         self._jobs = jobs
+        self._panel = panel
 
     def change(
         self, request: gr.Request, visitor: Any, shown: str, change: str | None
@@ -39,10 +45,43 @@ class Revisits:
 
         Raises gr.Error where that job or change is gone, so that no job is started.
         """
-        with PlainWords(words_for(request)) as trouble:
+        words = words_for(request)
+        with PlainWords(words) as trouble:
             entry = self._history.get(read_visitor(visitor), shown)
             choices = change_choices(entry.choices, change or "", self._presets)
-            return write_choices(choices, self._presets)
+            return write_choices(self._panel, choices, words)
+        raise gr.Error(trouble.sentence or "", print_exception=False)
+
+    def show(self, request: gr.Request, visitor: Any, asked: Any) -> list[Any]:
+        """Return the tab to go to and the updates that put a job of the history on the stage."""
+        words = words_for(request)
+        with PlainWords(words) as trouble:
+            action = read_action(asked)
+            if action.kind != "show":
+                return [gr.skip(), *Updates().as_list()]
+            entry = self._history.get(read_visitor(visitor), action.ids[0])
+            return [gr.Tabs(selected=SYNC), *self._stage.show(entry, words).as_list()]
+        return [gr.skip(), *updates.idle(cards.error_card(trouble.sentence or "")).as_list()]
+
+    def reuse(self, request: gr.Request, visitor: Any, asked: Any) -> list[Any]:
+        """Return the tab to go to, then what a job of the history was made of: clip, voice, the
+        clip panel's selection and the settings."""
+        words = words_for(request)
+        with PlainWords(words) as trouble:
+            action = read_action(asked)
+            if action.kind != "again":
+                return [gr.skip()] * (4 + len(self._panel.outputs))
+            entry = self._history.get(read_visitor(visitor), action.ids[0])
+            lent = self._history.lend(entry)
+            selection = write_selection(_selection_of(entry.read_record()), str(lent.clip))
+            choices = write_choices(self._panel, entry.choices, words)
+            return [
+                gr.Tabs(selected=SYNC),
+                str(lent.clip),
+                str(lent.voice),
+                gr.update(value=selection),
+                *choices,
+            ]
         raise gr.Error(trouble.sentence or "", print_exception=False)
 
     def make_both(self, request: gr.Request, visitor: Any, shown: str) -> Iterator[list[Any]]:
@@ -70,3 +109,10 @@ class Revisits:
         if trouble.sentence is not None:
             trouble_card = cards.error_card(trouble.sentence)
             yield Updates(extras=updates.shown(trouble_card), cancel=updates.LOCKED).as_list()
+
+
+def _selection_of(record: Mapping[str, Any]) -> Selection:
+    settings = record["settings"]
+    click = settings["face_click"]
+    face = None if click is None else (click["x"], click["y"], click["seconds"])
+    return Selection(settings["start"], settings["end"], face)

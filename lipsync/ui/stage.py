@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import gradio as gr
 
 from lipsync.presets import Preset
 from lipsync.record import score_from_json
+from lipsync.types import Size, Skipped
 from lipsync.ui import cards
 from lipsync.ui.again import list_changes
 from lipsync.ui.history import Entry, History
-from lipsync.ui.player import player_value
+from lipsync.ui.player import Film, player_value
 from lipsync.ui.score_card import score_card
 from lipsync.ui.updates import Updates, shown
 from lipsync.ui.words import Words
 
+SYNC = "sync"  # id of the tab that holds the stage
 PLAYER = "player"  # element id of the stage's player
 
 
@@ -68,14 +72,22 @@ class Stage:
         return Updates(score=shown(_judge(entry.read_record(), words)))
 
 
+def film_of(entry: Entry) -> Film:
+    """Return the result of a finished job as the player takes it."""
+    record = entry.read_record()
+    size = Size(record["size"]["height"], record["size"]["width"])
+    return Film(entry.result, Fraction(record["fps_exact"]), record["frames"], size)
+
+
 def _play(entry: Entry, record: Mapping[str, Any], words: Words) -> dict[str, Any]:
+    after = film_of(entry)
     return player_value(
-        after=entry.result,
-        before=entry.before,
-        fps=record["fps"],
-        num_frames=record["frames"],
-        name=entry.result.stem,
+        after=after,
+        # frame for frame the same length and rate
+        before=replace(after, path=entry.before) if entry.before else None,
+        stem=entry.result.stem,
         words=words,
+        skipped=[Skipped(**span) for span in record["skipped"]],
     )
 
 

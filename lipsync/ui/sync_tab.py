@@ -68,7 +68,7 @@ def lay_out_sync(presets: Sequence[Preset], problems: Sequence[Problem]) -> Sync
     with gr.Row(elem_id="studio", equal_height=False):
         with gr.Column(min_width=320, elem_id="inputs"):
             inputs = _lay_out_inputs(presets, problems)
-            gr.HTML(f'<p class="hint" id="consent">{label("run.consent")}</p>')
+            gr.HTML(f'<p class="hint">{label("run.consent")}</p>', elem_id="consent")
             with gr.Row(elem_id="buttons"):
                 generate = gr.Button(
                     label("run.generate"), variant="primary", min_width=120, elem_id="generate"
@@ -99,8 +99,9 @@ def _lay_out_inputs(presets: Sequence[Preset], problems: Sequence[Problem]) -> I
                 height=_FIELD_HEIGHT,
                 elem_id="voice",
             )
-            make_widget("recorder", elem_id="microphone", kind="microphone", target="voice")
-            voice_view = gr.HTML(elem_id="voice-view")
+            with gr.Row(elem_id="voice-row"):
+                make_widget("recorder", elem_id="microphone", kind="microphone", target="voice")
+                voice_view = gr.HTML(elem_id="voice-view")
     clip_view = make_clip_view()
     return Inputs(clip, clip_view, voice, voice_view, lay_out_presets(presets, problems))
 
@@ -110,16 +111,16 @@ def _lay_out_result(generate: gr.Button, preview: gr.Button, cancel: gr.Button) 
     status = gr.HTML(cards.idle_card(), elem_id="status")
     with gr.Row(visible=False, elem_id="files") as files:
         download = gr.DownloadButton(
-            label("run.download"), variant="primary", size="md", min_width=120, elem_id="download"
+            str(label("run.download")), variant="primary", size="md", min_width=120, elem_id="download"
         )
         make_both = gr.Button(
             label("run.download-both"), size="md", min_width=120, elem_id="make-both"
         )
         both = gr.DownloadButton(
-            label("run.download-both"), visible=False, size="md", min_width=120, elem_id="both"
+            str(label("run.download-both")), visible=False, size="md", min_width=120, elem_id="both"
         )
         record = gr.DownloadButton(
-            label("run.download-record"), size="md", min_width=120, elem_id="record"
+            str(label("run.download-record")), size="md", min_width=120, elem_id="record"
         )
         again = gr.Dropdown(
             [], label=label("run.again"), info=label("run.again-help"), elem_id="again"

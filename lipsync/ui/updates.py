@@ -29,7 +29,7 @@ class Updates:
     generate: Update | None = None
     preview: Update | None = None
     cancel: Update | None = None
-    clock: Update | None = None  # the timer that asks for the place in the queue
+    clock: gr.Timer | None = None  # the timer that asks for the place in the queue
     shown: Update | str | None = None  # id of the history entry on the stage
 
     def as_list(self) -> list[Any]:
