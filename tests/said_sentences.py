@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parents[1] / "lipsync"
-# heard in a terminal only, where English is spoken
-_TERMINAL = ("cli", "train", "bench", "doctor.py", "__main__.py")
+# heard in a terminal or by a program only, where English is spoken
+_ENGLISH = ("cli", "train", "bench", "doctor.py", "__main__.py", "ui/api.py")
 _ERRORS = ("InputError", "OutputError", "_WrongError")
 _TWO_WORDS = re.compile(r"[A-Za-z]\S* (\S+ )*?\S*[A-Za-z]")
+_IDENTIFIER = re.compile(r"[A-Za-z]+(_[A-Za-z]+)+")  # TMPDIR_NAME, offset_frames: no words
 # strings of several words that no screen shows
 _UNSAID = {
     "AI-generated lip sync (Lipsync Studio, {} engine)",  # a tag inside the file
@@ -52,7 +53,8 @@ def read_sentences() -> dict[str, str]:
 
 
 def _is_heard(path: Path) -> bool:
-    return path.relative_to(PACKAGE).parts[0] not in _TERMINAL
+    place = path.relative_to(PACKAGE)
+    return place.parts[0] not in _ENGLISH and place.as_posix() not in _ENGLISH
 
 
 def _read_module(path: Path) -> _Module:
@@ -143,7 +145,7 @@ def _spell_out(
     if depth > 4:
         return
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        if re.search(r"[A-Za-z]", node.value):
+        if re.search(r"[A-Za-z]", node.value) and not _IDENTIFIER.fullmatch(node.value):
             yield node.value
     elif isinstance(node, ast.JoinedStr):
         yield _template(node)

@@ -26,7 +26,7 @@ SAID = read_sentences()
 CHINESE = read_templates("zh-CN")
 # Latin letters that a Chinese reader expects: formats, tools, units, and what is typed as it stands
 PLAIN = re.compile(
-    r"[Hh]\.264|AAC|PNG|JPEG|WebP|MP4|8K|YAML|UTF-8|TMPDIR|ffmpeg|moov|MB|kB|px|ms"
+    r"[Hh]\.264|AAC|PNG|JPEG|WebP|MP4|8K|YAML|JSON|UTF-8|TMPDIR|[A-Z]+(?:_[A-Z]+)+|ffmpeg|moov|MB|kB|px|ms"
     r"|\b(mp4|mov|mkv|webm|avi|gif|png|jpg|webp|wav|mp3|m4a|ogg|flac)\b"
     r"|'[^']*'|\*name|\b[xy]\b|\b(true|false)\b"
 )
@@ -50,7 +50,7 @@ def test_the_source_is_searched_well() -> None:
     """One of each kind: an error, a note, a verdict, a word in a placeholder, a whole constant."""
     assert {
         "{} is empty (0 bytes); copy or download it again.",
-        "No speech was found in the voice, so the mouth stays at rest.",
+        "No speech was found in {}the voice, so the mouth stays at rest.",
         "shifted: the sound comes {} ms too {}",
         "early",
         "1 face was",

@@ -30,8 +30,9 @@ class Template:
     translation: str
 
     @property
-    def num_letters(self) -> int:
-        return sum(map(len, self.pieces))
+    def rank(self) -> tuple[int, int]:
+        """Which of two templates that both fit is meant: the smaller."""
+        return -sum(map(len, self.pieces)), len(self.pieces)
 
     def find_values(self, text: str) -> list[str] | None:
         """Return what stands in the places of the values, or None where `text` is another sentence.
@@ -68,10 +69,10 @@ def translate_sentence(text: str, locale: str) -> str | None:
 
 @cache
 def read_templates(locale: str) -> dict[str, Template]:
-    """Return English template -> `Template`, those with the most text of their own first."""
+    """Return English template -> `Template`, the more text and the fewer values, the earlier."""
     lines: dict[str, str] = yaml.safe_load((_FOLDER / f"{locale}.yaml").read_text("utf-8"))
     templates = {text: Template(tuple(text.split("{}")), said) for text, said in lines.items()}
-    longest = sorted(templates.items(), key=lambda line: -line[1].num_letters)
+    longest = sorted(templates.items(), key=lambda line: line[1].rank)
     return dict(longest)
 
 
