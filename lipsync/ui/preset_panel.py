@@ -198,7 +198,8 @@ class _Keeper:
     def choose_preset(self, request: gr.Request, shown: str, *values: Any) -> list[Any]:
         name, *rest = values
         before = self._read(shown, *rest)
-        if before is None or name not in self._presets:  # forged: the cards offer no such preset
+        # forged: the cards offer no such preset
+        if before is None or not isinstance(name, str) or name not in self._presets:
             return [gr.skip()] * len(self._panel.outputs)
         choices = switch_preset(before, name, self._presets)
         return write_choices(self._panel, choices, words_for(request))
