@@ -83,7 +83,7 @@ def test_browser_is_told_plain_json_in_the_visitors_language() -> None:
     assert told[6]["state"] == "waiting"
     assert told[2] == {
         **{"id": 2, "name": "shifted.mp4", "seconds": 8.0, "state": "scored", "note": ""},
-        **{"rank": 1.0, "kind": "shifted", "verdict": "有偏移", "confidence": 0.99},
+        **{"rank": 1.0, "kind": "poor", "verdict": "有偏移", "confidence": 0.99},
         **{"offset": -400, "worst": 1},
     }
     assert (told[1]["note"], told[1]["confidence"]) == ("It is broken.", None)

@@ -14,11 +14,11 @@ from typing import Any
 from lipsync.types import Clip, SyncScore
 from lipsync.ui.words import Words
 
-# how a verdict begins -> its short word and its place in the order, worst first
+# how a verdict begins -> its short word ("score.short_…") and its place in the order, worst first
 _VERDICTS = {
-    "out of sync": ("out", 0.0),
-    "shifted": ("shifted", 1.0),
-    "roughly in sync": ("rough", 2.0),
+    "out of sync": ("bad", 0.0),
+    "shifted": ("poor", 1.0),
+    "roughly in sync": ("fair", 2.0),
     "in sync": ("good", 3.0),
 }
 _BETWEEN = 1.5  # the place of a verdict in another judge's words
@@ -141,12 +141,12 @@ def _describe(place: int, row: Row, words: Words) -> dict[str, Any]:
     if score is None:
         return described
     kind = _VERDICTS.get(_head(score), ("other", _BETWEEN))[0]
-    full = words.sentence(score.verdict)
+    verdict = words.sentence(score.verdict) if kind == "other" else words(f"score.short_{kind}")
     is_short = clip is not None and clip.duration < _SHORT_SECONDS
     return described | {
         "rank": _rank(score),
         "kind": kind,
-        "verdict": full if kind == "other" else words(f"check.verdict-{kind}"),
+        "verdict": verdict[:1].upper() + verdict[1:],
         "confidence": round(score.confidence, 4),
         "offset": round(score.offset_ms),
         "worst": find_worst_second(score),

@@ -14,6 +14,26 @@ studio.widgets.check = (element, props, trigger, watch) => {
     { key: "seconds", by: (row) => row.seconds, number: true },
     { key: "note" },
   ];
+  const cells = {
+    picture: (row) => {
+      const source = props.thumbnails?.[row.id];
+      return source ? h("img", { src: source, alt: "" }) : "";
+    },
+    name: (row) => h(
+      "button",
+      { type: "button", title: t("check.open", { name: row.name }), disabled: row.state === "waiting" },
+      h("bdi", {}, row.name),
+    ),
+    verdict: (row) => h(
+      "span", { class: `check-badge check-is-${row.kind || row.state}` },
+      row.verdict || t(`check.verdict-${row.state}`),
+    ),
+    confidence: (row) => row.confidence === null ? "" : row.confidence.toFixed(2),
+    offset: (row) => row.offset === null ? "" : signed(row.offset),
+    worst: (row) => row.worst === null ? "" : clock(row.worst).replace(/\.\d$/, ""),
+    seconds: (row) => row.seconds === null ? "" : clock(row.seconds),
+    note: (row) => row.note,
+  };
   const inOrder = new Intl.Collator(studio.locale, { numeric: true }).compare;
   let sorted = { column: columns[2], falling: false };  // the worst first
 
@@ -28,7 +48,7 @@ studio.widgets.check = (element, props, trigger, watch) => {
   );
   const drawn = new Map();  // id -> <tr>; kept, so that focus and pictures stay
   element.classList.add("check");
-  element.append(h("div", { class: "check-top" }, summary, download), table);
+  element.append(h("div", { class: "check-top" }, summary, download), h("div", { class: "check-rows" }, table));
   watch(["rows", "thumbnails", "summary", "csv", "value"], draw);
   draw();
 
@@ -107,27 +127,6 @@ studio.widgets.check = (element, props, trigger, watch) => {
       isEmpty ? "–" : content,
     );
   }
-
-  const cells = {
-    picture: (row) => {
-      const source = props.thumbnails?.[row.id];
-      return source ? h("img", { src: source, alt: "" }) : "";
-    },
-    name: (row) => h(
-      "button",
-      { type: "button", title: t("check.open", { name: row.name }), disabled: row.state === "waiting" },
-      h("bdi", {}, row.name),
-    ),
-    verdict: (row) => h(
-      "span", { class: `check-badge check-is-${row.kind || row.state}` },
-      row.verdict || t(`check.verdict-${row.state}`),
-    ),
-    confidence: (row) => row.confidence === null ? "" : row.confidence.toFixed(2),
-    offset: (row) => row.offset === null ? "" : signed(row.offset),
-    worst: (row) => row.worst === null ? "" : clock(row.worst).replace(/\.\d$/, ""),
-    seconds: (row) => row.seconds === null ? "" : clock(row.seconds),
-    note: (row) => row.note,
-  };
 
   function open(id) {
     const row = (props.rows || []).find((row) => row.id === id);

@@ -1,0 +1,321 @@
+"""Check a clip: one clip after the other goes to the judge, and the table fills.
+
+A clip that cannot be scored gets its sentence in its row and the others go on. What a visitor
+checked is kept in that visitor's session only; the browser names a row by its number, never a
+path.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, fields, replace
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import cv2
+import gradio as gr
+import numpy as np
+
+from lipsync.media.colour import rgb_image
+from lipsync.media.frames import read_frames
+from lipsync.media.probe import probe_clip
+from lipsync.types import Clip, Progress
+from lipsync.ui import cards
+from lipsync.ui.check_table import Row, describe_rows, summarise, write_csv
+from lipsync.ui.jobs import Job, Jobs, bring_in
+from lipsync.ui.player import Film, player_value
+from lipsync.ui.resident import Pipeline
+from lipsync.ui.score_card import score_card
+from lipsync.ui.trouble import PlainWords
+from lipsync.ui.words import Words, words_for
+
+MAX_CLIPS = 100
+PLAYER_ID = "check-player"
+_THUMBNAIL_SIDE = 160  # px, twice what is shown, for sharp screens
+_UPDATE_SECONDS = 0.2  # more often than five times a second only costs bandwidth
+_ENOUGH = 25  # frames after which the measured speed is believed
+
+
+@dataclass(frozen=True)
+class Updates:
+    """One update for every component a check touches; None leaves a component as it is."""
+
+    status: dict[str, Any] | None = None
+    table: dict[str, Any] | None = None
+    rows: list[Row] | None = None
+    check: dict[str, Any] | None = None
+    cancel: dict[str, Any] | None = None
+    opened: dict[str, Any] | None = None
+
+    def as_list(self) -> list[Any]:
+        """Return the updates in the order of the fields."""
+        values = (getattr(self, f.name) for f in fields(self))
+        return [gr.skip() if value is None else value for value in values]
+
+
+class Checker:
+    """The handlers of the tab."""
+
+    def __init__(self, get_pipeline: Callable[[], Pipeline], jobs: Jobs) -> None:
+        self._get_pipeline = get_pipeline
+        self._jobs = jobs
+
+    def explain(self, uploads: list[str], request: gr.Request) -> dict[str, Any]:
+        """Return the status line for the clips chosen: empty, or why they cannot be checked."""
+        refusal = _refuse(uploads, words_for(request))
+        return gr.update(value=cards.error_card(refusal) if refusal else "")
+
+    def announce(self, uploads: list[str], request: gr.Request) -> list[Any]:
+        """Show that the click was heard, before the queue lets the check in.
+
+        Raises gr.Error, which nobody sees, where `explain` has told what is wrong.
+        """
+        words = words_for(request)
+        refusal = _refuse(uploads, words)
+        if refusal:
+            raise gr.Error(refusal, visible=False, print_exception=False)
+        self._jobs.announce(_visitor(request))
+        return Updates(
+            status=gr.update(value=_progress_html(words("run.waiting"), 0.0, "", words)),
+            table=gr.update(value=None, rows=[], thumbnails=[], summary="", csv=""),
+            rows=[],
+            check=gr.update(interactive=False),
+            cancel=gr.update(interactive=True),
+            opened=gr.update(visible=False),
+        ).as_list()
+
+    def check(self, uploads: list[str], request: gr.Request) -> Iterator[list[Any]]:
+        """Score one clip after the other; yield updates while it works."""
+        words, visitor = words_for(request), _visitor(request)
+        job = self._jobs.claim(visitor)
+        with PlainWords(words) as trouble, self._jobs.open(visitor, job) as folder:
+            refusal = _refuse(uploads, words)  # once more: a client may come straight here
+            if refusal:
+                yield Updates(status=gr.update(value=cards.error_card(refusal))).as_list()
+            elif not job.is_cancelled:
+                yield from self._check([Path(upload) for upload in uploads], folder, job, words)
+        if trouble.sentence is not None:
+            yield Updates(
+                status=gr.update(value=cards.error_card(trouble.sentence)),
+                check=gr.update(interactive=True),
+                cancel=gr.update(interactive=False),
+            ).as_list()
+
+    def cancel(self, rows: list[Row], request: gr.Request) -> list[Any]:
+        """Stop the visitor's check, waiting or running; what is finished stays."""
+        self._jobs.cancel(_visitor(request))
+        words = words_for(request)
+        finished = [row for row in rows if row.is_done]
+        if not rows:
+            return _idle([], words("check.cancelled"), words)
+        return _idle(
+            finished, words("check.stopped", done=len(finished), total=len(rows)), words
+        )  # fmt: skip
+
+    def leave(self, request: gr.Request) -> None:
+        """Stop the check of a visitor who closed the page, so that the next job starts."""
+        self._jobs.cancel(_visitor(request))
+
+    def open_row(self, chosen: Any, rows: list[Row], request: gr.Request) -> list[Any]:
+        """Return the column shown, its heading, the player and the score card of one row.
+
+        `chosen` is what the browser says was clicked; anything but a finished row's number
+        changes nothing.
+        """
+        is_number = isinstance(chosen, int) and not isinstance(chosen, bool)
+        if not is_number or not 0 <= chosen < len(rows) or not rows[chosen].is_done:
+            return [gr.skip()] * 4
+        row, words = rows[chosen], words_for(request)
+        player = gr.update(visible=False)
+        if row.clip is not None and not row.clip.is_still:
+            film = Film(row.upload, row.clip.fps, row.clip.num_frames, row.clip.size)
+            player = gr.update(value=player_value(film, row.upload.stem, words), visible=True)
+        return [
+            gr.update(visible=True),
+            gr.update(value=f"<h3><bdi>{escape(row.name)}</bdi></h3>"),
+            player,
+            gr.update(value=_judgement(row, words)),
+        ]
+
+    def _check(
+        self, uploads: Sequence[Path], folder: Path, job: Job, words: Words
+    ) -> Iterator[list[Any]]:
+        rows = [Row(upload) for upload in uploads]
+        started = shown_at = time.monotonic()
+        for place in range(len(rows)):
+            if job.is_cancelled:
+                return
+            rows[place] = _look(rows[place], folder / str(place), words)
+            if time.monotonic() > shown_at + _UPDATE_SECONDS:
+                shown_at = time.monotonic()
+                yield _reading(rows, place + 1, words)
+        yield _reading(rows, len(rows), words)
+        pace = _Pace(rows)
+        for place, row in enumerate(rows):
+            if row.is_done:
+                continue
+            scoring = self._score(row, folder / str(place), job, words)
+            rows[place] = yield from _show(scoring, rows, place, pace, words)
+            if job.is_cancelled:
+                return
+            pace.finish(place)
+            yield Updates(table=_table(rows, words), rows=list(rows)).as_list()
+        spent = cards.say_seconds(words, time.monotonic() - started)
+        yield _idle(rows, words("check.done", count=len(rows), time=spent), words)
+
+    def _score(
+        self, row: Row, folder: Path, job: Job, words: Words
+    ) -> Generator[Progress, None, Row]:
+        """Yield the judge's progress; return the row with its score or the reason it has none.
+
+        A cancelled job leaves the row as it was.
+        """
+        inside = _inside(row, folder)
+        with PlainWords(words) as trouble:
+            score = yield from job.follow(self._get_pipeline().score_steps(inside))
+            return row if score is None else replace(row, score=score)
+        return _with_reason(row, inside, trouble)
+
+
+class _Pace:
+    """How long the clips will still take, from the speed of what is done."""
+
+    def __init__(self, rows: Sequence[Row]) -> None:
+        self._frames = [
+            0 if row.is_done or row.clip is None else row.clip.num_frames for row in rows
+        ]
+        self._done = 0.0
+        self._started = time.monotonic()
+
+    def finish(self, place: int) -> None:
+        """Count a clip as done."""
+        self._done += self._frames[place]
+
+    def tell(self, place: int, share: float) -> tuple[float, float | None]:
+        """Return the share of all the work that is done, in [0, 1], and the seconds left.
+
+        `share` says how much of the clip at `place` is done; None = too early to tell.
+        """
+        done, total = self._done + share * self._frames[place], sum(self._frames)
+        spent = time.monotonic() - self._started
+        left = spent * (total - done) / done if done >= _ENOUGH else None
+        return done / total if total else 1.0, left
+
+
+def _show(
+    scoring: Generator[Progress, None, Row],
+    rows: Sequence[Row],
+    place: int,
+    pace: _Pace,
+    words: Words,
+) -> Generator[list[Any], None, Row]:
+    """Turn the judge's progress into updates of the status; return the row."""
+    shown_at = 0.0
+    with closing(scoring):
+        while True:
+            try:
+                progress = next(scoring)
+            except StopIteration as finished:
+                row: Row = finished.value
+                return row
+            if time.monotonic() < shown_at + _UPDATE_SECONDS:
+                continue
+            shown_at = time.monotonic()
+            # before that stage the judge listens, which takes no time beside looking
+            is_looking = progress.stage == "score"
+            share, left = pace.tell(place, is_looking * progress.done / max(progress.total, 1))
+            name, number = rows[place].name, place + 1
+            running = words("check.running", name=name, number=number, total=len(rows))
+            told = "" if left is None else words("run.left", time=cards.say_seconds(words, left))
+            html = _progress_html(running, share, told, words)
+            yield Updates(status=gr.update(value=html)).as_list()
+
+
+def _look(row: Row, folder: Path, words: Words) -> Row:
+    """Return the row with what its clip is and a picture of it, or the reason it cannot be read."""
+    with PlainWords(words) as trouble:
+        folder.mkdir()
+        clip = probe_clip(bring_in(row.upload, folder, "clip"))
+        row = replace(row, clip=clip)
+        return replace(row, thumbnail=cards.picture_url(_thumbnail(clip)))
+    return _with_reason(row, _inside(row, folder), trouble)
+
+
+def _thumbnail(clip: Clip) -> np.ndarray:
+    # the middle: many a clip begins in black
+    picture = rgb_image(next(iter(read_frames(clip, [clip.num_frames // 2]))))
+    shrink = min(1.0, _THUMBNAIL_SIDE / max(picture.shape[:2]))
+    return cv2.resize(picture, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+
+
+def _inside(row: Row, folder: Path) -> Path:
+    found = sorted(folder.glob("clip*"))
+    return found[0] if found else folder / "clip"
+
+
+def _with_reason(row: Row, inside: Path, trouble: PlainWords) -> Row:
+    if trouble.sentence is None:
+        return row
+    # the judge saw a name of ours; the visitor knows the clip by another
+    return replace(row, reason=trouble.sentence.replace(inside.name, row.name))
+
+
+def _judgement(row: Row, words: Words) -> str:
+    if row.score is not None:
+        return score_card(row.score, None, None, words, PLAYER_ID)
+    return cards.error_card(row.reason or "")
+
+
+def _refuse(uploads: list[str], words: Words) -> str | None:
+    if not uploads:
+        return words("check.none")
+    if len(uploads) > MAX_CLIPS:
+        return words("check.too-many", count=len(uploads), most=MAX_CLIPS)
+    return None
+
+
+def _reading(rows: list[Row], done: int, words: Words) -> list[Any]:
+    reading = words("check.reading", number=done, total=len(rows))
+    return Updates(
+        status=gr.update(value=_progress_html(reading, 0.0, "", words)),
+        table=_table(rows, words, thumbnails=[row.thumbnail for row in rows]),
+        rows=list(rows),
+    ).as_list()
+
+
+def _table(rows: Sequence[Row], words: Words, **more: Any) -> dict[str, Any]:
+    # the pictures travel once, not with every row that is finished
+    return gr.update(rows=describe_rows(rows, words), summary=summarise(rows, words), **more)
+
+
+def _idle(rows: list[Row], sentence: str, words: Words) -> list[Any]:
+    """Return the end of a check: only what was finished is in `rows`."""
+    thumbnails = [row.thumbnail for row in rows]
+    csv = write_csv(rows, words) if rows else ""
+    return Updates(
+        status=gr.update(value=f'<p class="check-end" role="status">{escape(sentence)}</p>'),
+        table=_table(rows, words, thumbnails=thumbnails, csv=csv),
+        rows=rows,
+        check=gr.update(interactive=True),
+        cancel=gr.update(interactive=False),
+    ).as_list()
+
+
+def _progress_html(line: str, share: float, left: str, words: Words) -> str:
+    percent = round(100 * share)
+    return (
+        '<div class="card check-progress"><div class="line">'
+        f'<span class="stage" role="status"><bdi>{escape(line)}</bdi></span>'
+        f'<span class="left">{escape(left)}</span></div>'
+        f'<div class="bar" role="progressbar" aria-label="{escape(words("run.bar"))}" '
+        f'aria-valuemin="0" aria-valuemax="100" aria-valuenow="{percent}">'
+        f'<i style="width:{percent}%"></i></div></div>'
+    )
+
+
+def _visitor(request: gr.Request) -> str:
+    # a name of its own, so that a check and a sync of one visitor do not cancel each other
+    return f"check {request.session_hash or 'nobody'}"
