@@ -8,6 +8,7 @@ before anybody has read its body.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -43,6 +44,7 @@ _CLOSED = tuple(
 )
 _ADDRESS = re.compile(r"\s*(?:[a-z][a-z0-9+.-]+:/|//|\\\\)", re.IGNORECASE)
 _TYPE_JSON, _TYPE_TEXT = b"application/json", b"text/plain; charset=utf-8"
+_DRAIN_SECONDS, _DRAIN_BYTES = 5.0, 32 * 2**20
 _LEFTOVER_SECONDS = 3600  # an upload that came no further for so long was broken off
 
 _NOT_HERE = "This address is not part of the app."
@@ -50,7 +52,10 @@ _NO_FETCHING = (
     "A file was named by an address on a network; this app fetches nothing from other computers: "
     "upload the file itself."
 )
-_NOT_UPLOADED = "The named file was not uploaded to this app; upload it first and name what came back."
+_NOT_UPLOADED = (
+    "The named file was not uploaded to this app; upload it first and name what came back."
+)
+_LONG_NAME = "The file's name is too long; give it a shorter one and upload it again."
 _NO_MESSAGE = "The request is not JSON; send the values as a JSON object with Content-Type JSON."
 _TOO_DEEP = f"The request nests lists and objects more than {MAX_DEPTH} deep; send plain values."
 _TOO_LONG = (
@@ -99,7 +104,7 @@ class Guard:
         self._app = app
         self._max_upload = max_upload
         self._robots = (
-            f"User-agent: *\nDisallow: {_API}/\nDisallow: /*?\nAllow: /$\n"
+            f"User-agent: *\nDisallow: {_API}/\nDisallow: /*?\n"
             if is_public
             else "User-agent: *\nDisallow: /\n"
         )
@@ -114,26 +119,29 @@ class Guard:
         sealed = _seal(send, is_file, path.startswith(_API))
         try:
             if path == "/robots.txt":
-                await _answer(sealed, 200, _TYPE_TEXT, self._robots.encode())
+                await _answer(sealed, 200, _TYPE_TEXT, self._robots)
                 return
             _check_address(path)
             if scope["method"] == "POST" and path.rstrip("/") == _UPLOAD:
-                remove_leftovers(Path(get_upload_folder()))
-                receive, sealed = self._measure(scope, receive), self._say_limit(sealed)
-            elif scope["method"] not in ("GET", "HEAD", "OPTIONS"):
+                await self._take_upload(scope, receive, sealed)
+                return
+            if scope["method"] not in ("GET", "HEAD", "OPTIONS"):
                 receive = await _read_message(receive)
         except Refused as refused:
             await _refuse(sealed, refused)
             return
         await self._app(scope, receive, sealed)
 
-    def _measure(self, scope: Scope, receive: Receive) -> Receive:
-        """Return a `receive` that refuses an upload as soon as it has grown too long."""
+    async def _take_upload(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the route read an upload, unless it says it is too long or turns out to be."""
         most = self._max_upload * FILES_AT_ONCE
         stated = dict(scope["headers"]).get(b"content-length", b"")
         if stated.isdigit() and int(stated) > most:
-            raise Refused(413, self._limit)
+            await _stop_upload(receive, send, self._too_large)
+            return
+        remove_leftovers(Path(get_upload_folder()))
         came = 0
+        is_stopped = False
 
         async def measured() -> Message:
             nonlocal came
@@ -145,24 +153,21 @@ class Guard:
                 raise _end_upload("broken off")
             return message
 
-        return measured
-
-    def _say_limit(self, send: Send) -> Send:
-        """Return a `send` that puts our sentence in the place of the route's words."""
-        is_refusal = False
-
         async def said(message: Message) -> None:
-            nonlocal is_refusal
+            nonlocal is_stopped
             if message["type"] == "http.response.start" and message["status"] == 413:
-                is_refusal = True
-                await _answer(send, 413, _TYPE_TEXT, self._limit.encode())
-            elif not is_refusal:
+                is_stopped = True  # our sentence comes in the place of the route's words
+            elif not is_stopped:
                 await send(message)
+            elif b"Headers" in message["body"]:  # of the part with the file: its name
+                await _stop_upload(receive, send, _LONG_NAME)
+            else:
+                await _stop_upload(receive, send, self._too_large)
 
-        return said
+        await self._app(scope, measured, said)
 
     @property
-    def _limit(self) -> str:
+    def _too_large(self) -> str:
         size = self._max_upload / 2**20
         return (
             f"The upload is too large: one file may have {size:.0f} MB, and {FILES_AT_ONCE} times "
@@ -303,10 +308,43 @@ async def _refuse(send: Send, refused: Refused) -> None:
         ]
     else:
         detail = refused.sentence
-    await _answer(send, refused.status, _TYPE_JSON, json.dumps({"detail": detail}).encode())
+    await _answer(send, refused.status, _TYPE_JSON, json.dumps({"detail": detail}))
 
 
-async def _answer(send: Send, status: int, kind: bytes, body: bytes) -> None:
+async def _stop_upload(receive: Receive, send: Send, sentence: str) -> None:
+    # plain text is what the page shows of an upload that failed
+    await _answer(send, 413, _TYPE_TEXT, sentence, before_end=_drain(receive))
+
+
+async def _answer(
+    send: Send,
+    status: int,
+    kind: bytes,
+    text: str,
+    before_end: Awaitable[None] | None = None,
+) -> None:
+    body = text.encode()
     headers = [(b"content-type", kind), (b"content-length", str(len(body)).encode())]
     await send({"type": "http.response.start", "status": status, "headers": headers})
-    await send({"type": "http.response.body", "body": body})
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+    if before_end is not None:
+        await before_end
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _drain(receive: Receive) -> None:
+    """Throw away what a client is still sending, for a while.
+
+    A server that hangs up on a client in the middle of a sentence is not heard: the client sees
+    a broken line in the place of the answer.
+    """
+    came = 0
+    try:
+        async with asyncio.timeout(_DRAIN_SECONDS):
+            more = True
+            while more and came < _DRAIN_BYTES:
+                message = await receive()
+                came += len(message.get("body", b""))
+                more = message.get("more_body", False)
+    except TimeoutError:
+        pass  # patience is over, and that is all this was for
