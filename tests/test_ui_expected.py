@@ -82,7 +82,12 @@ def test_pace_of_the_scan_and_language_count() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"clip": None}, {"voice": None}, {"choices": Choices("draft", seed=-1)}],
+    [
+        {"clip": None},
+        {"voice": None},
+        {"choices": Choices("draft", seed=-1)},
+        {"choices": Choices("forged")},
+    ],
 )
 def test_nothing_is_expected_of_what_cannot_run(changes: dict[str, Any]) -> None:
     assert ask(Clock(), **changes) == {}

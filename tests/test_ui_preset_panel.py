@@ -374,3 +374,15 @@ def test_chinese_visitor_reads_chinese(browser: Browser, address: str) -> None:
         text = page.locator("#advanced").inner_text() + page.locator("#link").inner_text()
         words = [word for word in text.split() if word.isascii() and word.isalpha()]
         assert [word for word in words if word != "AI"] == []
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_no_serious_barrier_for_anybody(page: Page, address: str, theme: str) -> None:
+    pytest.importorskip("axe_playwright_python")
+    from axe import find_violations
+
+    open_panel(page, f"{address}?__theme={theme}&steps=99")
+    open_advanced(page)
+    page.locator(".presets-problems summary").click()
+    assert find_violations(page) == []

@@ -10,7 +10,7 @@ from lipsync.errors import InputError
 from lipsync.presets import Preset
 from lipsync.types import Request
 from lipsync.ui import cards
-from lipsync.ui.choices import Choices, Selection, make_request, switch_preset
+from lipsync.ui.choices import Choices, Selection, check_choices, make_request, switch_preset
 from lipsync.ui.words import Words
 
 _NOT_WRITTEN = Path("expected.mp4")
@@ -43,7 +43,7 @@ def expected_times(
     times = {}
     for name, preset in presets.items():
         try:
-            chosen = switch_preset(choices, name, presets)
+            chosen = switch_preset(check_choices(choices, presets), name, presets)
             request = make_request(chosen, selection, clip, voice, _NOT_WRITTEN, presets)
             work = (preset.engine, request.settings.get("steps"), chosen.fit)
             if work not in seconds:
