@@ -145,6 +145,8 @@ def _describe(entry: Entry, words: Words) -> dict[str, Any]:
     """Return one entry as the widget draws it; all of it is text to the widget, never HTML."""
     record = entry.read_record()
     score = record["score"]
+    # a score that is there may still have no number
+    number = None if score is None else score["confidence"]
     return {
         "id": entry.id,
         "name": entry.clip_name,
@@ -152,7 +154,7 @@ def _describe(entry: Entry, words: Words) -> dict[str, Any]:
         "created": entry.created,
         "seconds": record["duration_seconds"],
         "is_part": record["settings"]["part"] is not None,
-        "score": None if score is None else f"{score['confidence']:.2f}",
+        "score": None if number is None else f"{number:.2f}",
         "verdict": None if score is None else words.sentence(score["verdict"]),
         "thumbnail": file_address(entry.thumbnail),
         "result": file_address(entry.result),
@@ -176,4 +178,4 @@ def _compare(first: Entry, second: Entry, words: Words) -> dict[str, Any]:
 def _film(entry: Entry) -> Film:
     record = entry.read_record()
     size = Size(record["size"]["height"], record["size"]["width"])
-    return Film(entry.result, Fraction(record["fps"]), record["frames"], size)
+    return Film(entry.result, Fraction(record["fps_exact"]), record["frames"], size)

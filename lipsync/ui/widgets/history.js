@@ -23,7 +23,11 @@
       this.kept = h("p", { class: "history-kept" });
       this.said = h("p", { class: "history-said", role: "status" });
       this.trouble = h("p", { class: "history-trouble", role: "alert" });
-      this.bar = h("div", { class: "history-bar" });
+      this.hint = h("p", { role: "status" });
+      this.compare = h("button", { type: "button", class: "history-main", onclick: () => this.#ask("compare", [...this.#chosen]) },
+        t("history.compare-go"));
+      this.bar = h("div", { class: "history-bar" }, this.hint, this.compare,
+        h("button", { type: "button", onclick: () => this.#chooseNone() }, t("history.compare-none")));
       this.cards = h("ul", { class: "history-list", role: "list", "aria-label": t("history.list") });
       this.empty = h("div", { class: "history-empty", tabindex: -1 },
         h("p", { class: "history-lead" }, t("history.empty-title")), h("p", {}, t("history.empty")));
@@ -36,7 +40,7 @@
     }
 
     // A new listing: what is chosen or about to be deleted stays so where it is still there.
-    update() {
+    show() {
       const listing = this.props.listing;
       this.root.hidden = !listing;
       if (!listing) return;
@@ -62,12 +66,8 @@
     #drawBar() {
       const full = this.#chosen.length === 2;
       this.bar.hidden = this.#chosen.length === 0;
-      const hint = h("p", { role: "status" }, t(full ? "history.chosen-two" : "history.chosen-one"));
-      const compare = () => this.#ask("compare", [...this.#chosen]);
-      const none = () => this.#choose(null);
-      this.bar.replaceChildren(hint,
-        h("button", { type: "button", class: "history-main", onclick: compare, disabled: !full }, t("history.compare-go")),
-        h("button", { type: "button", onclick: none }, t("history.compare-none")));
+      this.compare.disabled = !full;
+      this.hint.textContent = t(full ? "history.chosen-two" : "history.chosen-one");
     }
 
     #card(entry) {
@@ -79,7 +79,7 @@
       const facts = t(entry.is_part ? "history.facts-part" : "history.facts",
         { preset: entry.preset, length: clock(entry.seconds) });
       const text = h("div", { class: "history-text" },
-        h("h3", { class: "history-name", title: entry.name }, entry.name),
+        h("h2", { class: "history-name", title: entry.name }, entry.name),
         h("p", { class: "history-facts" }, `${facts} · `,
           h("time", { datetime: when.toISOString(), title: when.toLocaleString(studio.locale) }, ago(entry.created))),
         this.#score(entry));
@@ -100,7 +100,7 @@
         return h("button", { type: "button", onclick: act, ...named(key), ...more }, t(`history.${key}`));
       };
       return h("div", { class: "history-actions" },
-        button("show", () => this.#ask("show", [id]), { class: "history-main" }),
+        button("show", () => this.#ask("show", [id]), { class: "history-show" }),
         button("again", () => this.#ask("again", [id])),
         h("a", { href: entry.result, download: entry.file, ...named("download") }, t("history.download")),
         button("compare", () => this.#choose(id), {
@@ -130,10 +130,16 @@
     }
 
     #choose(id) {
-      if (id === null) this.#chosen = [];
-      else if (this.#chosen.includes(id)) this.#chosen = this.#chosen.filter((one) => one !== id);
+      if (this.#chosen.includes(id)) this.#chosen = this.#chosen.filter((one) => one !== id);
       else this.#chosen.push(id);
       this.#draw();
+    }
+
+    #chooseNone() {
+      const id = this.#chosen.at(-1);
+      this.#chosen = [];
+      this.#draw();
+      this.#focus({ id, act: "compare" }); // the button that was pressed is gone
     }
 
     #ask(kind, ids) {
@@ -160,7 +166,7 @@
 
   studio.widgets.history = (element, props, trigger, watch) => {
     const history = new History(element, props, trigger);
-    history.update();
-    watch("listing", () => history.update());
+    history.show();
+    watch("listing", () => history.show());
   };
 })();
