@@ -336,7 +336,7 @@ class Scan:
     cuts: tuple[float, ...] = ()  # seconds at which a new shot begins
     faces: tuple[FoundFace, ...] = ()  # a few who can be chosen, by shot, then left to right
     sightings: tuple[Sighting, ...] = ()  # of everybody who can be chosen, in order of time
-    pace: float = 0.0  # measured seconds to look at one frame here; 0 = none was looked at yet
+    pace: float = 0.0  # measured seconds to look at one frame here; 0 = not measured
     trouble: str | None = None  # when finished: why a job would refuse this clip, one sentence
 
 

@@ -108,13 +108,15 @@ class _Record:
         self._cuts: list[float] = []
         self._cut_since_look = False
         self._portraits: dict[int, _Portrait] = {}  # by the candidate's first place in the store
-        self._spent = 0.0  # seconds, on finding faces
+        self._paced: list[float] = []  # seconds of each look that went on from the one before
 
     def take(self, frame: Frame, look: bool) -> None:
         """Take the next frame that was read, and look for faces in it if `look`."""
         seconds = float(frame.index / self._clip.fps)
-        if self._is_sparse and self._seconds and seconds - self._seconds[-1] > LOST_SECONDS:
+        is_afresh = not self._seconds
+        if self._is_sparse and not is_afresh and seconds - self._seconds[-1] > LOST_SECONDS:
             self._detector.reset()
+            is_afresh = True
         started = time.monotonic()
         is_cut, faces = self._finder.see(frame, search=look)
         if is_cut:
@@ -122,7 +124,9 @@ class _Record:
             self._cut_since_look = True
         if not look:
             return
-        self._spent += time.monotonic() - started
+        # to search afresh takes many times as long, which a job seldom does
+        if not is_afresh and not self._cut_since_look:
+            self._paced.append(time.monotonic() - started)
         row = len(self._seconds)
         self._tracker.update(row, faces, self._cut_since_look)
         self._cut_since_look = False
@@ -144,7 +148,7 @@ class _Record:
             cuts=tuple(self._cuts),
             faces=faces,
             sightings=tuple(self._sightings(tracks, listed)),
-            pace=self._spent / len(self._seconds),
+            pace=float(np.mean(self._paced)) if self._paced else 0.0,
             trouble=trouble if share == 1.0 else None,
         )
 

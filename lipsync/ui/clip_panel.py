@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import gradio as gr
+import numpy as np
 from gradio.events import Dependency
 
 from lipsync.media.probe import Limits, probe_clip
@@ -179,7 +180,7 @@ def _describe_scan(scan: Scan, name: str, words: Words) -> dict[str, Any]:
         "faces": [
             {
                 "seconds": _short(face.seconds),
-                "box": face.box.round(1).tolist(),
+                "box": _box(face.box),
                 "picture": cards.picture_url(face.thumbnail),
             }
             for face in scan.faces
@@ -188,12 +189,16 @@ def _describe_scan(scan: Scan, name: str, words: Words) -> dict[str, Any]:
             [
                 _short(sighting.seconds),
                 -1 if sighting.face is None else sighting.face,
-                *(round(float(edge), 1) for edge in sighting.box),
+                *_box(sighting.box),
             ]
             for sighting in scan.sightings
         ],
         "trouble": None if scan.trouble is None else words.sentence(scan.trouble),
     }
+
+
+def _box(box: np.ndarray) -> list[float]:
+    return [round(float(edge), 1) for edge in box]
 
 
 def _short(seconds: float) -> float:
