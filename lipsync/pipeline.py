@@ -77,8 +77,8 @@ class LipSyncPipeline:
         `LipsyncError` with a sentence for the user.
         """
         yield Progress("probe", 0, 1)
-        check_output(request.output, (request.video, request.audio))
         job = plan_job(request, self.limits, self._spec(request.engine))
+        check_output(request.output, (request.video, request.audio))
         engine = self._engine(request.engine)
         total = len(job.rows)
         clock = TimeLeft(job.work.frames, self._speed.rates(job.work))

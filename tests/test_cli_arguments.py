@@ -21,6 +21,10 @@ def test_every_option_of_sync_arrives() -> None:
     assert (found.face, found.fit, found.start, found.end) == (2, "hold", 1.5, 3.0)
     assert (found.seed, found.fps) == (7, Fraction(30000, 1001))
     assert (found.quality, found.score, found.as_json) == ("lossless", False, True)
+    assert (found.part, found.softness, found.mark) == (None, 1.0, False)
+    line += " --part 12:3 --softness 0 --mark"
+    found = build_parser().parse_args(line.split())
+    assert (found.part, found.softness, found.mark) == ((12.0, 3.0), 0.0, True)
 
 
 def test_names_with_a_leading_dash_go_after_two_dashes() -> None:
@@ -37,6 +41,14 @@ def test_names_with_a_leading_dash_go_after_two_dashes() -> None:
         ("--face", "-1"),
         ("--face", "two"),
         ("--face", "²"),
+        ("--part", "12"),
+        ("--part", "12:0"),
+        ("--part", "-1:3"),
+        ("--part", "nan:3"),
+        ("--part", "1:2:3"),
+        ("--softness", "2.1"),
+        ("--softness", "nan"),
+        ("--softness", "soft"),
         ("--start", "nan"),
         ("--start", "-1"),
         ("--end", "inf"),

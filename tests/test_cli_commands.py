@@ -55,6 +55,19 @@ def test_sync_talks_to_people_too(
     assert lines[1] == "no score: scoring was switched off"
 
 
+def test_sync_makes_a_part_with_a_mark_and_a_hard_edge(
+    tmp_path: Path, face_clip: Path, short_voice: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out.mp4"
+    line = ["sync", str(face_clip), str(short_voice), "-o", str(out), "--json", "--no-score"]
+    assert main([*line, "--part", "0.4:0.4", "--softness", "0.2", "--mark"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["clip"], report["voice"]) == (str(face_clip), str(short_voice))
+    assert (report["frames"], report["duration_seconds"]) == (10, 0.4)
+    settings = report["settings"]
+    assert (settings["part"], settings["softness"], settings["mark"]) == ([0.4, 0.4], 0.2, True)
+
+
 def test_score_judges_a_clip_against_a_voice(
     tmp_path: Path, face_clip: Path, short_voice: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -99,3 +99,66 @@ def test_waiting_for_models_says_nothing_of_the_pace(clock: Clock) -> None:
     left.begin("faces")
     clock.now += 5.0  # the detector loads; the photo's one frame is found
     assert left.seconds_left(1) <= usual
+
+
+HD = Size(720, 1280)
+
+
+def work_of(frames: int = 100, engine: str = "draft", steps: int = 1, size: Size = HD) -> Work:
+    return Work(size, dict.fromkeys(WORK, frames), engine, steps)
+
+
+def timings_of(speed: Speed, work: Work, factor: float, extra: float = 0.0) -> dict[str, float]:
+    """Return what a machine `factor` times slower than `speed` believes would have measured."""
+    seconds = {s: factor * r * work.frames[s] for s, r in speed.rates(work).items()}
+    seconds["generate"] += extra * work.frames["generate"]
+    return seconds
+
+
+def test_larger_and_longer_clips_take_longer() -> None:
+    speed = Speed()
+    usual = speed.expect(work_of())
+    assert 1.0 < usual < 60.0
+    assert speed.expect(work_of(frames=200)) == pytest.approx(2 * usual)
+    assert speed.expect(work_of(size=Size(2160, 3840))) > 1.5 * usual
+    assert speed.expect(Work(HD, {"voice": 100, "score": 100})) < 0.5 * usual
+
+
+def test_a_scan_tells_a_slow_machine_before_its_first_job() -> None:
+    speed = Speed()
+    slow, fast = (speed.expect(work_of(), pace) for pace in (0.09, 0.009))
+    assert slow == pytest.approx(10 * fast)
+    assert speed.expect(work_of(), 0.0) == speed.expect(work_of(), None)
+    assert speed.expect(work_of(), 1e9) < 100 * speed.expect(work_of())
+
+
+def test_finished_jobs_tell_more_than_a_scan() -> None:
+    speed, work = Speed(), work_of()
+    usual = speed.expect(work)
+    speed.learn(work, timings_of(Speed(), work, 3.0))
+    assert speed.expect(work) == pytest.approx(3 * usual)
+    assert speed.expect(work, pace=0.0001) == pytest.approx(3 * usual)
+    speed.learn(work, timings_of(Speed(), work, 1.0))
+    assert usual < speed.expect(work) < 3 * usual  # the newest job counts half
+
+
+def test_a_slow_engine_is_known_by_its_steps() -> None:
+    speed, work = Speed(), work_of(engine="slow", steps=20)
+    usual = speed.expect(work)
+    speed.learn(work, timings_of(Speed(), work, 1.0, extra=2.0))
+    assert speed.expect(work) == pytest.approx(usual + 200.0)
+    assert speed.expect(work_of(engine="slow", steps=40)) == pytest.approx(usual + 400.0)
+    assert speed.expect(work_of(engine="draft")) == pytest.approx(usual)
+    other = work_of(engine="slow", steps=40)
+    speed.learn(other, timings_of(Speed(), other, 1.0, extra=3.0))
+    assert speed.expect(other) == pytest.approx(usual + 300.0)
+    assert speed.expect(work) == pytest.approx(usual + 200.0)
+
+
+def test_a_few_frames_and_a_pause_teach_nothing() -> None:
+    speed, few = Speed(), work_of(frames=5)
+    usual = speed.expect(work_of())
+    speed.learn(few, timings_of(Speed(), few, 9.0))
+    assert speed.expect(work_of()) == pytest.approx(usual)
+    speed.learn(work_of(), dict.fromkeys(WORK, 1e9))
+    assert speed.rates(work_of())["faces"] <= 20 * Speed().rates(work_of())["faces"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from conftest import Ffmpeg
 from media_pattern import pattern
 
 from lipsync.media.probe import probe_voice
-from lipsync.media.sound import inspect_sound, read_audio
+from lipsync.media.sound import inspect_sound, read_audio, read_sound
 
 KINDS: dict[str, tuple[str, tuple[object, ...], int, int]] = {
     # ending, coding, rate, channels
@@ -115,3 +116,20 @@ def test_a_hole_in_the_sound_stays_a_hole(ffmpeg: Ffmpeg, tmp_path: Path) -> Non
     audio = read_audio(path)
     assert burst_seconds(audio.samples, 16000) == pytest.approx(1.0, abs=0.03)
     assert np.abs(audio.samples[7200:11200]).max() < 0.01
+
+
+@pytest.mark.parametrize("kind", ["wav", "mp3", "m4a", "stereo"])
+def test_sound_from_a_moment_on_is_exact_to_the_sample(
+    kind: str, ffmpeg: Ffmpeg, tmp_path: Path
+) -> None:
+    ending, coding, rate, channels = KINDS[kind]
+    path = ffmpeg(*BURST, *coding, tmp_path / f"voice.{ending}")
+    whole = np.concatenate([frame.to_ndarray() for frame in read_sound(path)], axis=1)
+    start = Fraction(7, 15)
+    later = list(read_sound(path, start))
+    cut = np.concatenate([frame.to_ndarray() for frame in later], axis=1)
+    assert np.array_equal(cut, whole[:, round(start * rate) :])
+    assert len(cut) == channels
+    places = np.cumsum([0, *(frame.samples for frame in later)])[:-1]
+    assert [frame.pts for frame in later] == places.tolist()
+    assert list(read_sound(path, Fraction(9))) == []

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lipsync.errors import InputError
-from lipsync.media.timeline import num_output_frames, plan_timeline, trim_range
+from lipsync.media.timeline import num_output_frames, part_range, plan_timeline, trim_range
 from lipsync.types import FITS, Clip, Fit, Size
 
 CLIP = Clip(Path("c.mp4"), Fraction(25), 100, Size(64, 96), 4.0, False, False, "h264")
@@ -97,3 +97,26 @@ def test_trims_that_make_no_sense(start: float | None, end: float | None, words:
 def test_a_still_cannot_be_trimmed() -> None:
     with pytest.raises(InputError, match="single picture"):
         trim_range(STILL, 0.0, 1.0)
+
+
+def test_a_part_is_whole_frames_and_ends_with_the_result() -> None:
+    fps = Fraction(30000, 1001)
+    assert part_range((0.0, 3.0), 300, fps) == range(0, 90)
+    assert part_range((1.0, 3.0), 300, fps) == range(30, 120)
+    assert part_range((9.5, 3.0), 300, fps) == range(285, 300)
+    assert part_range((1.0, 0.001), 300, fps) == range(30, 31)
+
+
+@pytest.mark.parametrize(
+    ("part", "words"),
+    [
+        ((10.1, 1.0), "begins at 10.1 s, but the result lasts 10.00 s"),
+        ((-0.5, 1.0), "from -0.5 s"),
+        ((0.0, 0.0), "length above 0"),
+        ((float("inf"), 1.0), "from inf s"),
+        ((0.0, float("nan")), "part of nan s"),
+    ],
+)
+def test_parts_that_cannot_be(part: tuple[float, float], words: str) -> None:
+    with pytest.raises(InputError, match=words):
+        part_range(part, 250, Fraction(25))

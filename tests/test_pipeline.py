@@ -26,6 +26,7 @@ from lipsync.engines import ENGINES
 from lipsync.engines.draft.engine import DraftEngine
 from lipsync.errors import InputError, LipsyncError, OutputError
 from lipsync.example import example_photo, example_voice
+from lipsync.face.follow import exhaust
 from lipsync.media.frames import read_frames
 from lipsync.media.probe import probe_clip, probe_voice
 from lipsync.media.sound import read_audio
@@ -305,7 +306,7 @@ def test_a_part_of_a_clip_in_fast_motion_follows_the_face_between(
         **{"fit": "stretch", "part": (0.4, 0.16), "score": False},
     )
     seen = list(pipeline.sync(request))
-    assert {p.total for p in seen if p.stage == "faces"} == {51}  # four frames, 17 apart
+    assert {p.total for p in seen if p.stage == "faces"} == {53}  # four frames
     assert seen[-1].result is not None
     assert seen[-1].result.skipped == ()
 
@@ -564,6 +565,42 @@ def test_a_score_needs_a_moving_mouth_and_a_sound(
         pipeline.score(face_clip)
     with pytest.raises(InputError, match="mouth does not move"):
         pipeline.score(face_clip, example_voice())
+
+
+def test_scoring_in_steps_may_stop_early_and_look_at_a_part(
+    pipeline: LipSyncPipeline, face_clip: Path, tmp_path: Path
+) -> None:
+    talk = run_ffmpeg(
+        *("-stream_loop", 2, "-i", face_clip, "-i", example_voice()),
+        *("-map", "0:v", "-map", "1:a", "-t", 3, tmp_path / "talk.mp4"),
+    )
+    with pytest.raises(InputError, match=r"visible for only 0\.4 s"):
+        exhaust(pipeline.score_steps(talk, start=1.0, end=1.4))
+    steps = pipeline.score_steps(talk)
+    while next(steps).stage != "score":
+        pass
+    steps.close()
+    late = run_ffmpeg("-i", talk, "-c:v", "copy", "-af", "adelay=2000", tmp_path / "late.mp4")
+    with pytest.raises(InputError, match=r"No speech was found in this part of late\.mp4"):
+        exhaust(pipeline.score_steps(late, start=0.0, end=1.5))
+    with pytest.raises(InputError, match="trim end of 9 s lies beyond"):
+        exhaust(pipeline.score_steps(talk, end=9.0))
+
+
+def test_the_time_of_a_job_is_expected_before_it_and_learned_from_it(
+    face_clip: Path, short_voice: Path, tmp_path: Path
+) -> None:
+    request = Request(face_clip, short_voice, tmp_path / "out.mp4", score=False)
+    with closing(LipSyncPipeline()) as fresh:
+        before = fresh.expect(request)
+        assert 1.0 < before < 60.0
+        assert fresh.expect(dataclasses.replace(request, part=(0.0, 0.2))) < before
+        assert not request.output.exists()
+        result = run(fresh, request)
+        spent = sum(result.timings.values())
+        assert fresh.expect(request) == pytest.approx(spent, rel=0.5)
+        with pytest.raises(InputError, match="part begins"):
+            fresh.expect(dataclasses.replace(request, part=(9.0, 1.0)))
 
 
 @pytest.mark.slow

@@ -228,12 +228,15 @@ def _softness(text: str) -> float:
 
 
 def _part(text: str) -> tuple[float, float]:
-    start, colon, length = text.partition(":")
-    if not colon or not _seconds(length):
+    try:
+        start, length = map(float, text.split(":"))
+    except ValueError:
+        start = length = math.nan
+    if not (math.isfinite(start + length) and start >= 0 and length > 0):
         raise argparse.ArgumentTypeError(
             f"{text!r} is not START:LENGTH in seconds, such as 12:3 for three seconds from 12 s on"
         )
-    return _seconds(start), _seconds(length)
+    return start, length
 
 
 def _minutes(text: str) -> float:
