@@ -8,18 +8,19 @@ from __future__ import annotations
 import importlib
 import math
 import os
-from collections.abc import Callable, Generator, Iterable, Mapping
-from contextlib import closing
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from lipsync.engines import create_engine, engine_class
-from lipsync.errors import InputError, LipsyncError
+from lipsync.errors import InputError
 from lipsync.media.probe import Limits, probe_voice
-from lipsync.pipeline import LipSyncPipeline
 from lipsync.presets import Preset
-from lipsync.types import Engine, Progress, Request
+from lipsync.types import Request
+
+if TYPE_CHECKING:
+    from lipsync.pipeline import LipSyncPipeline
 
 MAX_SECONDS_NAME = "LIPSYNC_MAX_SECONDS"
 _HOSTED_SECONDS, _OWN_SECONDS = 60.0, 3600.0  # of clip and voice
@@ -105,38 +106,16 @@ def make_pipeline(presets: Iterable[Preset], house: House) -> LipSyncPipeline:
     On a machine that lends its card per job, the engines of `presets` that want one are built
     here, with their models, as a loan is too short to load them in.
     """
-    if not import_spaces():
+    # PyTorch comes with the pipeline, and must not come before `spaces`
+    has_lent_card = import_spaces()
+    from lipsync.pipeline import LipSyncPipeline
+
+    if not has_lent_card:
         return LipSyncPipeline(house.limits)
+    from lipsync.ui.lent import LentPipeline
+
     names = {preset.engine for preset in presets if gpu_pace(preset.engine) is not None}
     return LentPipeline(house.limits, {name: create_engine(name) for name in sorted(names)})
-
-
-class LentPipeline(LipSyncPipeline):
-    """A pipeline whose jobs are lent a card if their engine wants one; others spend no quota."""
-
-    def __init__(
-        self, limits: Limits | None = None, engines: Mapping[str, Engine] | None = None
-    ) -> None:
-        super().__init__(limits, engines)
-        self._lent = on_gpu(self._carry, gpu_seconds)
-
-    def sync(self, request: Request) -> Generator[Progress, None, None]:
-        """As `LipSyncPipeline.sync`."""
-        if gpu_pace(request.engine) is None:
-            yield from super().sync(request)
-            return
-        with closing(self._lent(request)) as steps:
-            for step in steps:
-                if isinstance(step, LipsyncError):
-                    raise step
-                yield step
-
-    def _carry(self, request: Request) -> Generator[Progress | LipsyncError, None, None]:
-        # of an error that leaves the lent process, only the name of its class would arrive
-        try:
-            yield from super().sync(request)
-        except LipsyncError as error:
-            yield error
 
 
 def gpu_pace(engine: str) -> float | None:

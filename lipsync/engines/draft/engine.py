@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from lipsync.engines.draft.articulation import hear_articulation
 from lipsync.engines.draft.cavity import Light
 from lipsync.engines.draft.choice import OWN, OWN_DRIFT, Lender, choose_lenders, likeness_cost
 from lipsync.engines.draft.mesh import CONTROL
@@ -18,6 +17,9 @@ from lipsync.engines.draft.paint import MouthPicture, own_mouth, paint_frame, re
 from lipsync.face.mouth import fit_pose, head_angles, measure_canonical
 from lipsync.threads import one_thread
 from lipsync.types import Audio, Checkpoint, EngineSpec, Generated, Scene, Window
+
+if TYPE_CHECKING:
+    import torch
 
 _NUM_REFERENCES = 72
 _WINDOW = 8
@@ -65,6 +67,10 @@ class DraftEngine:
         self, audio: Audio, num_frames: int, fps: Fraction, checkpoint: Checkpoint
     ) -> torch.Tensor:
         """Return (num_frames, 5) float32; the columns are those of `hear_articulation`."""
+        import torch  # a second or more; whoever only asks for the settings need not wait
+
+        from lipsync.engines.draft.articulation import hear_articulation
+
         with one_thread():
             return torch.from_numpy(hear_articulation(audio, num_frames, fps, checkpoint))
 
