@@ -10,6 +10,7 @@ from pathlib import Path
 import gradio as gr
 import numpy as np
 import pytest
+from axe import find_violations
 from conftest import Ffmpeg
 from numbered_films import BITS, READ_FRAMES, make_film
 from PIL import Image
@@ -71,7 +72,7 @@ def url(folder: Path) -> Iterator[str]:
         "plain": player_value(after, "clip", EN, skipped=SKIPPED),
         "both": player_value(after, "clip", EN, before, SKIPPED),
         "results": player_value(after, "clip", EN, short, labels=("<b>One", "Two")),
-        "tall": player_value(tall, "clip", EN, tall),
+        "tall": player_value(tall, "clip", EN, tall, labels=("A long name " * 5, "Other " * 9)),
         "lost": player_value(after, "clip", EN, replace(after, path=folder / "gone.mp4")),
         "gone": player_value(replace(after, path=folder / "gone.mp4"), "clip", EN),
         "none": None,
@@ -409,3 +410,11 @@ def test_fits_a_desk_and_a_phone(page: Page, name: str) -> None:
     for button in page.locator(".player-button:visible").all():
         box = button.bounding_box()
         assert min(box["width"], box["height"]) >= 40
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_everybody_can_use_it(page: Page, url: str, theme: str) -> None:
+    page.goto(f"{url}?__theme={theme}")
+    show(page, "both")
+    page.locator(".player summary").click()
+    assert find_violations(page) == []

@@ -31,7 +31,7 @@ def test_number_verdict_offset_judge_and_worth() -> None:
     assert '<span data-testid="confidence">0.83</span>' in card
     assert "In sync</p>" in card
     assert 'data-testid="offset">The lips come 40 ms late, too little to notice<' in card
-    assert "<b>correlate</b>. A coarse judge." in card
+    assert "Judged by correlate. A coarse judge." in card
     assert "baseline" not in card
 
 
@@ -60,7 +60,7 @@ def test_worst_second_is_named_and_marked() -> None:
     card = score_card(SCORE, None, None, EN, "player")
     assert card.count("score-worst") == 1
     assert 'aria-label="second 2: 0.31, the weakest, click to see it"' in card
-    assert "weakest: second 2." in card
+    assert "weakest: second 2<" in card
     (only,) = re.findall(r'<button[^>]*tabindex="0"[^>]*>', card)
     assert 'data-seek="1"' in only
 

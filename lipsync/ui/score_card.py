@@ -46,7 +46,7 @@ def score_card(
         _seconds(score, baseline.confidence if baseline and same else None, words, player_id),
         _curve(score, words),
         "</div>",
-        f'<p class="score-note">{_say(words, "judged_by")} <b>{escape(score.judge)}</b>. '
+        f'<p class="score-note">{_say(words, "judged_by", judge=score.judge)} '
         f"{escape(words.sentence(score.worth))}</p>",
     ]
     return f'<div class="score-card">{"".join(parts)}</div>'
@@ -121,11 +121,10 @@ def _seconds(score: SyncScore, line: float | None, words: Words, player_id: str 
         mark = f'<i class="score-line" style="bottom:{100 * min(1.0, line / top):.1f}%"></i>'
     player = "" if player_id is None else f' data-player="{escape(player_id)}"'
     told = "" if worst is None else _say(words, "worst", number=worst + 1)
-    hint = "" if player_id is None else _say(words, "click")
     title = _say(words, "each_second")
     return (
         f'<div class="score-part"><p class="score-title">{title}'
-        f'<span class="score-note">{told} {hint}</span></p>'
+        f'<span class="score-note">{told}</span></p>'
         f'<div class="score-plot" role="group" aria-label="{title}"{player}>'
         f"{mark}{''.join(bars)}</div></div>"
     )
