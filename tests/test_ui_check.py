@@ -47,7 +47,7 @@ def clips(
     silence = ("-f", "lavfi", "-i", "anullsrc=r=24000", "-shortest")
     copied = ("-map", "0:v", "-map", "1:a", "-c:v", "copy")
     silent = ffmpeg("-i", face_clip, *silence, *copied, folder / "silent.mp4")
-    bars = ("-f", "lavfi", "-i", "testsrc=s=160x120:r=25", "-f", "lavfi", "-i", "sine=f=300")
+    bars = ("-f", "lavfi", "-i", "testsrc=s=160x120:r=25", "-i", short_voice)
     faceless = ffmpeg(*bars, "-t", 1, folder / "faceless.mp4")
     named = {"good": good, "broken": broken, "silent": silent, "faceless": faceless}
     return {name: str(path) for name, path in named.items()}

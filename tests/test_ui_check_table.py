@@ -64,7 +64,7 @@ def test_worst_verdict_comes_first_and_what_has_no_score_last() -> None:
 def test_another_judges_verdict_is_shown_as_it_is() -> None:
     row = make_row("other.mp4", make_score(7.1, "convincing"))
     (told,) = describe_rows([row], ENGLISH)
-    assert (told["kind"], told["verdict"]) == ("other", "convincing")
+    assert (told["kind"], told["verdict"]) == ("other", "Convincing")
     order = [row.name for row in worst_first([*ROWS, row])]
     assert order.index("shifted.mp4") < order.index("other.mp4") < order.index("rough.mp4")
 

@@ -146,13 +146,13 @@ class Checker:
         rows = [Row(upload) for upload in uploads]
         started = shown_at = time.monotonic()
         for place in range(len(rows)):
+            rows[place] = _look(rows[place], folder / str(place), words)
             if job.is_cancelled:
                 return
-            rows[place] = _look(rows[place], folder / str(place), words)
-            if time.monotonic() > shown_at + _UPDATE_SECONDS:
+            is_last = place + 1 == len(rows)
+            if is_last or time.monotonic() > shown_at + _UPDATE_SECONDS:
                 shown_at = time.monotonic()
                 yield _reading(rows, place + 1, words)
-        yield _reading(rows, len(rows), words)
         pace = _Pace(rows)
         for place, row in enumerate(rows):
             if row.is_done:
