@@ -2,243 +2,250 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field
-from fractions import Fraction
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, replace
 from html import unescape
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 import pytest
+from copying_pipeline import SCORE, Copier
 
-from lipsync.engines import ENGINES
+from lipsync.engines import make_settings
 from lipsync.errors import InputError
-from lipsync.presets import Preset
-from lipsync.types import EngineSpec, Progress, Request, Result, Size
-from lipsync.ui.handlers import OUR_FAULT, Studio, slider_updates
+from lipsync.media.probe import Limits
+from lipsync.presets import PRESETS_FOLDER, load_presets
+from lipsync.ui.choices import Choices, Selection
+from lipsync.ui.clip_panel import write_selection
+from lipsync.ui.handlers import Studio
+from lipsync.ui.history import History
 from lipsync.ui.jobs import Jobs
+from lipsync.ui.stage import Stage
+from lipsync.ui.updates import Updates
+from lipsync.ui.visitors import new_visitor
+from lipsync.ui.words import words_in
 
-FIELDS = ("status", "video", "score", "download", "generate", "cancel")
-VISITOR = gr.Request(session_hash="ada")
-
-
-class Stepper:
-    """An engine, as far as the screen looks at one, whose painting takes steps."""
-
-    spec = EngineSpec("stepper", "The stepping engine", "Apache-2.0", "none", None, 16)
-
-    @dataclass(frozen=True)
-    class Settings:
-        steps: int = field(default=20, metadata={"low": 1, "high": 50})
-
-
-class Copier:
-    """A pipeline that hands the clip back as the result, ten steps later."""
-
-    def __init__(self, error: Exception | None = None) -> None:
-        self.requests: list[Request] = []
-        self.closed = threading.Event()
-        self._error = error
-
-    def sync(self, request: Request) -> Generator[Progress, None, None]:
-        self.requests.append(request)
-        try:
-            for done in range(10):
-                yield Progress("faces", done, 10)
-            if self._error is not None:
-                raise self._error
-            request.output.write_bytes(request.video.read_bytes())
-            size, rate = Size(2, 2), Fraction(25)
-            result = Result(request.output, 1, rate, size, 0.04, None, "no mouth", (), {"faces": 1})
-            yield Progress("done", 1, 1, result=result)
-        finally:
-            self.closed.set()
+FIELDS = tuple(Updates.__dataclass_fields__)
+PAGE = gr.Request(session_hash="ada", headers={"accept-language": "en"})
+VISITOR = new_visitor()
+PRESETS = {preset.name: preset for preset in load_presets([PRESETS_FOLDER], make_settings)[0]}
+DRAFT = Choices("draft")
 
 
 @pytest.fixture(autouse=True)
-def _with_stepper(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ENGINES, "stepper", "test_ui_handlers:Stepper")
+def _served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "served"))
 
 
 @pytest.fixture
-def uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path / "served"))
-    clip, voice = tmp_path / "-rf; $(x).mp4", tmp_path / "../evil voice.wav"
-    clip.write_bytes(b"film")
+def uploads(tmp_path: Path, face_clip: Path) -> tuple[str, str]:
+    clip, voice = tmp_path / "-rf; $(x).mp4", tmp_path / "evil voice.wav"
+    clip.write_bytes(face_clip.read_bytes())
     voice.write_bytes(b"sound")
-    return {"clip": str(clip), "voice": str(voice)}
+    return str(clip), str(voice)
 
 
 def make_studio(pipeline: Copier, root: Path) -> Studio:
-    presets = [
-        Preset("draft", "Draft", "Fast.", "draft", {"amplitude": 0.75}),
-        Preset("stepper", "Stepper", "Slow.", "stepper", {"steps": 30}, fit="hold"),
-    ]
-    return Studio(lambda: pipeline, {preset.name: preset for preset in presets}, Jobs(root))
+    stage = Stage(PRESETS, History())
+    return Studio(lambda: pipeline, PRESETS, Jobs(root), stage, gr.Blocks(), Limits())
 
 
-def generate(studio: Studio, uploads: dict[str, Any], **changes: Any) -> Iterator[dict[str, Any]]:
-    inputs = {
-        **{"preset": "draft", "steps": 20, "guidance": 1.5, "seed": 0, "fit": "bounce"},
-        **uploads,
-        **changes,
-    }
-    for updates in studio.generate(**inputs, request=VISITOR):
-        yield dict(zip(FIELDS, updates, strict=True))
+def order(
+    uploads: tuple[str | None, str | None],
+    choices: Choices = DRAFT,
+    selection: Selection | None = None,
+) -> tuple[Any, ...]:
+    clip, voice = uploads
+    panel = write_selection(selection, clip) if selection and clip else None
+    return (clip, voice, VISITOR, panel, *asdict(choices).values())
 
 
-def test_job_runs_on_names_of_ours_and_leaves_only_its_result(
-    tmp_path: Path, uploads: dict[str, str]
+def named(updates: Iterator[list[Any]]) -> Iterator[dict[str, Any]]:
+    for update in updates:
+        yield dict(zip(FIELDS, update, strict=True))
+
+
+def test_job_runs_on_names_of_ours_and_leaves_only_its_history(
+    tmp_path: Path, uploads: tuple[str, str]
 ) -> None:
     pipeline = Copier()
     studio = make_studio(pipeline, tmp_path / "jobs")
-    *running, last = generate(studio, uploads, fit="loop", seed=7)
-    asked = pipeline.requests[0]
-    assert (asked.video.name, asked.audio.name, asked.output.name) == (
-        "clip.mp4",
-        "voice.wav",
-        "result.mp4",
-    )
-    assert (asked.engine, dict(asked.settings), asked.fit, asked.seed) == (
-        "draft",
-        {"amplitude": 0.75},
+    choices = replace(DRAFT, fit="loop", seed=7, mark=True)
+    shown = list(named(studio.generate(PAGE, *order(uploads, choices, Selection(0.2, 0.8)))))
+    (asked,) = pipeline.requests
+    names = (asked.video.name, asked.audio.name, asked.output.name)
+    assert names == ("clip.mp4", "voice.wav", "result.mp4")
+    assert (asked.fit, asked.seed, asked.mark, asked.start, asked.end) == (
         "loop",
         7,
+        True,
+        0.2,
+        0.8,
     )
-    assert "Looking for the face" in running[0]["status"]["value"]
-    assert running[0]["cancel"]["interactive"] is True
-    final = Path(last["download"]["value"])
-    assert final.name == "rf-x-synced.mp4"
-    assert final.read_bytes() == b"film"
-    assert "<video src=" in last["video"]["value"]
-    assert "Sync not measured" in last["score"]["value"]
-    assert last["generate"]["interactive"] is True
+    assert "Looking for the face" in shown[0]["status"]["value"]
+    assert shown[0]["cancel"]["interactive"] is True
+    (entry,) = History().entries(VISITOR)
+    assert entry.result.name == "rf-x-synced.mp4"
+    assert entry.choices == choices
     assert list((tmp_path / "jobs").iterdir()) == []
 
 
-def test_sliders_reach_only_an_engine_that_has_them(
-    tmp_path: Path, uploads: dict[str, str]
+def test_result_is_shown_first_and_its_comparison_follows(
+    tmp_path: Path, uploads: tuple[str, str]
+) -> None:
+    studio = make_studio(Copier(baseline=replace(SCORE, confidence=0.71)), tmp_path / "jobs")
+    shown = list(named(studio.generate(PAGE, *order(uploads))))
+    (place,) = [i for i, update in enumerate(shown) if update["shown"] != gr.skip()]
+    result, after = shown[place], shown[place + 1 :]
+    assert result["player"]["value"]["before"] is None
+    assert "0.83" in result["score"]["value"]
+    assert result["generate"]["interactive"] is True
+    assert Path(result["download"]["value"]).is_file()
+    assert "no face was found" in result["facts"]["value"]
+    player = [update["player"]["value"] for update in after if update["player"] != gr.skip()]
+    assert player[-1]["before"]["frames"] == player[-1]["after"]["frames"] == 25
+    assert "0.71" in [u["score"]["value"] for u in after if u["score"] != gr.skip()][-1]
+    assert after[-1]["make_both"]["visible"] is True
+    record = json.loads(Path(result["record"]["value"]).read_text())
+    assert record["settings"]["preset"] == "draft"
+
+
+def test_source_without_speech_has_no_baseline_and_no_trouble(
+    tmp_path: Path, uploads: tuple[str, str]
+) -> None:
+    studio = make_studio(Copier(), tmp_path / "jobs")
+    shown = list(named(studio.generate(PAGE, *order(uploads))))
+    assert not any('role="alert"' in str(update["extras"]) for update in shown)
+    assert History().entries(VISITOR)[0].read_record()["baseline"] is None
+
+
+def test_preview_is_three_seconds_from_the_playhead(
+    tmp_path: Path, uploads: tuple[str, str]
 ) -> None:
     pipeline = Copier()
     studio = make_studio(pipeline, tmp_path / "jobs")
-    list(generate(studio, uploads, preset="stepper", steps=12))
-    assert dict(pipeline.requests[0].settings) == {"steps": 12}
+    selection = Selection(start=0.2, playhead=0.7)
+    shown = list(named(studio.preview(PAGE, *order(uploads, selection=selection))))
+    assert pipeline.requests[0].part == (pytest.approx(0.5), 3.0)
+    facts = [u["facts"]["value"] for u in shown if u["facts"] != gr.skip()]
+    assert "This is a preview" in facts[0]
 
 
 @pytest.mark.parametrize(
-    ("changes", "sentence"),
+    ("change", "sentence"),
     [
         ({"clip": None}, "choose a clip or a photo"),
         ({"voice": None}, "choose a voice"),
         ({"seed": None}, "whole number"),
         ({"seed": -1}, "whole number"),
         ({"seed": float("nan")}, "whole number"),
-        ({"seed": float("inf")}, "whole number"),
         ({"preset": "none"}, "no preset called 'none'"),
         ({"clip": "/nowhere/clip.mp4"}, "upload it once more"),
     ],
 )
 def test_wrong_input_is_one_sentence(
-    tmp_path: Path, uploads: dict[str, str], changes: dict[str, Any], sentence: str
+    tmp_path: Path, uploads: tuple[str, str], change: dict[str, Any], sentence: str
 ) -> None:
     pipeline = Copier()
-    steps = generate(make_studio(pipeline, tmp_path / "jobs"), uploads, **changes)
-    shown = next(steps)
+    files = {"clip": uploads[0], "voice": uploads[1]}
+    chosen = replace(DRAFT, **{k: v for k, v in change.items() if k not in files})
+    files |= {k: v for k, v in change.items() if k in files}
+    studio = make_studio(pipeline, tmp_path / "jobs")
+    (shown,) = named(studio.generate(PAGE, *order((files["clip"], files["voice"]), chosen)))
     assert sentence in unescape(shown["status"]["value"])
     assert 'role="alert"' in shown["status"]["value"]
     assert shown["generate"]["interactive"] is True
-    with pytest.raises(gr.Error, match=sentence):
-        next(steps)
     assert pipeline.requests == []
 
 
 def test_error_of_the_pipeline_is_shown_word_for_word(
-    tmp_path: Path, uploads: dict[str, str]
+    tmp_path: Path, uploads: tuple[str, str]
 ) -> None:
     studio = make_studio(Copier(InputError("No face; use another clip.")), tmp_path / "jobs")
-    steps = generate(studio, uploads)
-    shown = [next(steps), next(steps)]
+    shown = list(named(studio.generate(PAGE, *order(uploads))))
     assert "No face; use another clip." in shown[-1]["status"]["value"]
-    with pytest.raises(gr.Error):
-        next(steps)
     assert list((tmp_path / "jobs").iterdir()) == []
 
 
 def test_bug_is_logged_and_called_ours(
-    tmp_path: Path, uploads: dict[str, str], caplog: pytest.LogCaptureFixture
+    tmp_path: Path, uploads: tuple[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     studio = make_studio(Copier(KeyError("secret detail")), tmp_path / "jobs")
-    steps = generate(studio, uploads)
-    shown = [next(steps), next(steps)]
-    assert OUR_FAULT in shown[-1]["status"]["value"]
+    shown = list(named(studio.generate(PAGE, *order(uploads))))
+    assert words_in("en")("run.our-fault") in shown[-1]["status"]["value"]
     assert "secret detail" not in shown[-1]["status"]["value"]
     assert "KeyError" in caplog.text
-    with pytest.raises(gr.Error, match="bug of ours"):
-        next(steps)
 
 
 def test_cancel_stops_the_pipeline_and_keeps_nothing(
-    tmp_path: Path, uploads: dict[str, str]
+    tmp_path: Path, uploads: tuple[str, str]
 ) -> None:
     pipeline = Copier()
     studio = make_studio(pipeline, tmp_path / "jobs")
-    studio.announce(VISITOR)
-    steps = generate(studio, uploads)
+    studio.announce(PAGE, *order(uploads))
+    steps = named(studio.generate(PAGE, *order(uploads)))
     next(steps)
-    studio.cancel(VISITOR)
+    studio.cancel(PAGE)
     assert "Cancelled" in [shown["status"]["value"] for shown in steps][-1]
     assert pipeline.closed.is_set()
     assert list((tmp_path / "jobs").iterdir()) == []
-    assert not (tmp_path / "served").exists()
+    assert History().entries(VISITOR) == []
 
 
-def test_job_cancelled_while_waiting_never_starts(tmp_path: Path, uploads: dict[str, str]) -> None:
+def test_cancel_during_the_extras_keeps_the_result(
+    tmp_path: Path, uploads: tuple[str, str]
+) -> None:
+    studio = make_studio(Copier(), tmp_path / "jobs")
+    steps = named(studio.generate(PAGE, *order(uploads)))
+    while next(steps)["shown"] == gr.skip():
+        pass
+    (said,) = named(iter([studio.cancel(PAGE)]))
+    assert "The result is kept" in said["extras"]["value"]
+    assert said["status"] == gr.skip()
+    assert list(steps) == []
+    assert History().entries(VISITOR)[0].before is None
+
+
+def test_job_cancelled_while_waiting_never_starts(tmp_path: Path, uploads: tuple[str, str]) -> None:
     pipeline = Copier()
     studio = make_studio(pipeline, tmp_path / "jobs")
-    job = studio._jobs.announce("ada")
-    job.cancel()
-    assert "Cancelled" in [shown["status"]["value"] for shown in generate(studio, uploads)][-1]
+    steps = named(studio.generate(PAGE, *order(uploads)))
+    studio.announce(PAGE, *order(uploads))
+    studio._jobs.announce("ada").cancel()
+    assert "Cancelled" in [shown["status"]["value"] for shown in steps][-1]
     assert pipeline.requests == []
 
 
-def test_client_that_leaves_closes_the_pipeline(tmp_path: Path, uploads: dict[str, str]) -> None:
+def test_client_that_leaves_closes_the_pipeline(tmp_path: Path, uploads: tuple[str, str]) -> None:
     pipeline = Copier()
-    steps = make_studio(pipeline, tmp_path / "jobs").generate(
-        uploads["clip"], uploads["voice"], "draft", 1, 1, 0, "bounce", VISITOR
-    )
+    steps = make_studio(pipeline, tmp_path / "jobs").generate(PAGE, *order(uploads))
     next(steps)
     steps.close()
     assert pipeline.closed.is_set()
     assert list((tmp_path / "jobs").iterdir()) == []
 
 
-def test_pipeline_is_made_once(tmp_path: Path, uploads: dict[str, str]) -> None:
-    made: list[Copier] = []
-
-    def make() -> Copier:
-        made.append(Copier())
-        return made[-1]
-
-    preset = Preset("draft", "Draft", "Fast.", "draft")
-    studio = Studio(make, {"draft": preset}, Jobs(tmp_path / "jobs"))
-    assert made == []
-    for _ in range(2):
-        list(generate(studio, uploads))
-    assert len(made) == 1
+def test_waiting_job_is_expected_to_take_as_long_as_the_pipeline_says(
+    tmp_path: Path, uploads: tuple[str, str]
+) -> None:
+    studio = make_studio(Copier(), tmp_path / "jobs")
+    studio.announce(PAGE, *order(uploads))
+    assert studio._jobs.seconds_left(["ada"]) == 12.0
+    studio.announce(PAGE, *order((None, None)))
+    assert studio._jobs.seconds_left(["ada"]) is None
 
 
-def test_unused_sliders_are_grey_and_say_why(tmp_path: Path) -> None:
-    grey = slider_updates(Preset("draft", "Draft", "Fast.", "draft"))
-    assert grey["steps"]["interactive"] is False
-    assert "steps are not used" in grey["steps"]["info"]
-    assert "guidance is not used" in grey["guidance"]["info"]
-    studio = make_studio(Copier(), tmp_path)
-    sentence, steps, guidance, fit = studio.choose_preset("stepper")
-    assert "Slow." in sentence
-    assert steps["interactive"] is True
-    assert steps["value"] == 30
-    assert "not used" not in steps["info"]
-    assert guidance["interactive"] is False
-    assert fit["value"] == "hold"
+def test_cards_tell_the_time_of_every_preset(tmp_path: Path, uploads: tuple[str, str]) -> None:
+    studio = make_studio(Copier(), tmp_path / "jobs")
+    times = studio.tell_times(PAGE, *order(uploads))["times"]
+    assert times == dict.fromkeys(PRESETS, "about 12 s")
+    assert studio.tell_times(PAGE, *order((None, None)))["times"] == {}
+
+
+def test_visitor_reads_chinese(tmp_path: Path, uploads: tuple[str, str]) -> None:
+    page = gr.Request(session_hash="ada", headers={"accept-language": "zh-CN,zh;q=0.9"})
+    studio = make_studio(Copier(), tmp_path / "jobs")
+    shown = list(named(studio.generate(page, *order(uploads))))
+    assert "正在寻找人脸" in shown[0]["status"]["value"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import gradio as gr
 import pytest
@@ -12,12 +13,13 @@ import pytest
 from lipsync.errors import InputError
 from lipsync.presets import PRESETS_FOLDER
 from lipsync.ui import layout
-from lipsync.ui.layout import build_ui, launch_options
+from lipsync.ui.launch import launch_options
+from lipsync.ui.layout import build_ui
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def never() -> None:
+def never(presets: object) -> NoReturn:
     raise AssertionError("the pipeline was made before anybody asked for a job")
 
 
@@ -35,7 +37,7 @@ def test_no_file_appears_beside_the_source(screen: gr.Blocks) -> None:
 
 def test_building_loads_no_model() -> None:
     code = (
-        "import sys; from lipsync.ui.layout import build_ui; build_ui(lambda: None);"
+        "import sys; from lipsync.ui.layout import build_ui; build_ui(print);"
         "print([name for name in ('mediapipe', 'silero_vad', 'pocketsphinx', 'lipsync.pipeline')"
         " if name in sys.modules])"
     )
@@ -50,24 +52,27 @@ def test_sliders_have_the_promised_range_and_start_grey(screen: gr.Blocks) -> No
     steps, guidance = sliders["steps"], sliders["guidance"]
     assert (steps.minimum, steps.maximum, steps.interactive) == (1, 50, False)
     assert (guidance.minimum, guidance.maximum, guidance.interactive) == (1.0, 3.0, False)
-    assert "not used" in steps.info
+    assert steps.info.key == "inputs.steps-unused"
 
 
-def test_one_job_at_a_time_on_the_device(screen: gr.Blocks) -> None:
-    (job,) = [fn for fn in screen.fns.values() if fn.api_name == "generate"]
-    assert (job.concurrency_id, job.concurrency_limit, job.queue) == ("device", 1, True)
+def test_whatever_uses_the_device_waits_in_one_line(screen: gr.Blocks) -> None:
+    queued = {fn.fn.__name__: fn for fn in screen.fns.values() if fn.queue and fn.fn is not None}
+    on_device = {name for name, fn in queued.items() if fn.concurrency_id == "device"}
+    assert on_device == {"generate", "preview", "make_both", "check", "sync", "score"}
+    assert all(queued[name].concurrency_limit == 1 for name in on_device)
+    assert queued["scan"].concurrency_id == "scan"
 
 
-def test_only_the_job_can_be_called_from_outside(screen: gr.Blocks) -> None:
-    open_to_clients = [fn.api_name for fn in screen.fns.values() if fn.api_visibility != "private"]
-    assert open_to_clients == ["generate"]
+def test_only_the_documented_endpoints_can_be_called_from_outside(screen: gr.Blocks) -> None:
+    open_to_clients = {fn.api_name for fn in screen.fns.values() if fn.api_visibility != "private"}
+    assert open_to_clients == {"sync", "score", "presets"}
 
 
 def test_nothing_calls_home_and_nothing_is_recorded(screen: gr.Blocks) -> None:
     options = launch_options()
     assert screen.analytics_enabled is False
     assert (options["share"], options["run_history"], options["footer_links"]) == (False, False, [])
-    assert options["max_file_size"] == "500mb"
+    assert options["max_file_size"] == 500 * 2**20
     assert all(Path(path).is_file() for path in options["allowed_paths"])
     assert options["theme"]._stylesheets == []
 
@@ -75,8 +80,15 @@ def test_nothing_calls_home_and_nothing_is_recorded(screen: gr.Blocks) -> None:
 def test_wrong_preset_is_named_and_the_rest_works(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("title: Mine\nengine: nothing\n")
     built = build_ui(never, [PRESETS_FOLDER, tmp_path])
-    texts = [block.value for block in built.blocks.values() if isinstance(block, gr.HTML)]
-    assert any("mine.yaml was left out" in str(text) for text in texts)
+    (cards,) = [block for block in built.blocks.values() if block.elem_id == "preset"]
+    assert [problem["file"] for problem in cards.props["problems"]] == ["mine.yaml"]
+    assert len(cards.props["presets"]) == 3
+
+
+def test_models_load_first_only_where_the_app_says_so() -> None:
+    made: list[int] = []
+    build_ui(lambda presets: made.append(len(presets)), loads_first=True)
+    assert made == [3]
 
 
 def test_no_preset_at_all_is_told(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from dataclasses import replace
 from lipsync.errors import InputError
 from lipsync.presets import Preset
 from lipsync.types import FITS
-from lipsync.ui.choices import SEED, Choices, defaults_for, used_settings
+from lipsync.ui.choices import SEED, Choices, switch_preset
 from lipsync.ui.words import Words
 
 
@@ -42,7 +42,5 @@ def change_choices(choices: Choices, change: str, presets: Mapping[str, Preset])
     if kind == "fit" and value in FITS:
         return replace(choices, fit=value)
     if kind == "preset" and value in presets:
-        defaults = defaults_for(presets[value])
-        own = {name: getattr(defaults, name) for name in used_settings(presets[value])}
-        return replace(choices, preset=value, **own)
+        return switch_preset(choices, value, presets)
     raise InputError(f"There is no change called {change[:40]!r}; choose one from the list.")

@@ -103,13 +103,13 @@ def build_ui(
                 check = lay_out_check()
         studio = Studio(get_pipeline, presets, jobs, stage, screen, limits)
         arrived = connect_visitor(screen, visitor)
-        made = _connect_job(screen, sync, studio, visitor)
+        running = _connect_job(screen, sync, studio, visitor)
         _connect_inputs(screen, sync, studio, ClipScanner(get_pipeline, limits), visitor)
         revisits = Revisits(stage, presets, jobs, sync.inputs.presets)
-        _connect_result(sync, studio, revisits, visitor, made)
+        running.append(_connect_result(sync, studio, revisits, visitor, running))
         history = HistoryHandlers(stage.history)
         connect_history(arrived, kept, history, visitor)
-        _connect_history(history_page, tabs, sync, kept, history, revisits, visitor)
+        _connect_history(history_page, tabs, sync, kept, history, revisits, visitor, running)
         connect_check(screen, check, Checker(get_pipeline, jobs))
         lay_out_api(screen, get_pipeline, jobs, presets)
     screen.queue(max_size=QUEUE_LENGTH, api_open=False)
@@ -164,8 +164,11 @@ def _connect_result(
     revisits: Revisits,
     visitor: gr.BrowserState,
     running: list[Dependency],
-) -> None:
-    """Let a finished job be exported and tried again with a change; and let all of it stop."""
+) -> Dependency:
+    """Let a finished job be exported and tried again with a change; and let all of it stop.
+
+    Returns what runs the job tried again.
+    """
     out, every = sync.outputs, list(vars(sync.outputs).values())
     changed = out.again.input(
         revisits.change,
@@ -177,6 +180,7 @@ def _connect_result(
     both = out.make_both.click(revisits.make_both, [visitor, out.shown], every, **_ON_DEVICE)
     both.success(None, js=_SAVE_BOTH, **_AT_ONCE)
     out.cancel.click(studio.cancel, None, every, cancels=[*running, again, both], **_AT_ONCE)
+    return again
 
 
 def _connect_history(
@@ -187,10 +191,12 @@ def _connect_history(
     history: HistoryHandlers,
     revisits: Revisits,
     visitor: gr.BrowserState,
+    running: list[Dependency],
 ) -> None:
     """Keep the list fresh, and bring jobs of the history back to the stage and the inputs."""
     inputs, asked = sync.inputs, [visitor, kept.widget]
-    page.select(history.list_entries, visitor, kept.widget, **_AT_ONCE)
+    for event in (page.select, *(job.then for job in running)):
+        event(history.list_entries, visitor, kept.widget, **_AT_ONCE)
     stage = list(vars(sync.outputs).values())
     kept.widget.input(revisits.show, asked, [tabs, *stage], **_AT_ONCE)
     brought = [inputs.clip, inputs.voice, inputs.clip_view, *inputs.presets.outputs]

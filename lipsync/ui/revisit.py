@@ -1,4 +1,4 @@
-"""What a visitor does with a finished job: see it again, use its settings, change one, export it."""
+"""What visitors do with a finished job: see it again, repeat it, change one setting, export it."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class Stage:
             record=gr.update(value=str(lent.record)),
             make_both=gr.update(visible=entry.before is not None),
             both=gr.update(value=None, visible=False),
-            again=gr.update(choices=changes, value=None),
+            again=gr.update(choices=changes, value=None, visible=True),
             generate=gr.update(interactive=True),
             preview=gr.update(interactive=True),
             cancel=gr.update(interactive=bool(extras)),

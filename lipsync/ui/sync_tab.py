@@ -99,19 +99,24 @@ def _lay_out_inputs(presets: Sequence[Preset], problems: Sequence[Problem]) -> I
                 height=_FIELD_HEIGHT,
                 elem_id="voice",
             )
-            with gr.Row(elem_id="voice-row"):
-                make_widget("recorder", elem_id="microphone", kind="microphone", target="voice")
-                voice_view = gr.HTML(elem_id="voice-view")
+            make_widget("recorder", elem_id="microphone", kind="microphone", target="voice")
+            voice_view = gr.HTML(elem_id="voice-view")
     clip_view = make_clip_view()
     return Inputs(clip, clip_view, voice, voice_view, lay_out_presets(presets, problems))
 
 
 def _lay_out_result(generate: gr.Button, preview: gr.Button, cancel: gr.Button) -> Outputs:
     player = make_player(PLAYER)
+    player.visible = False
     status = gr.HTML(cards.idle_card(), elem_id="status")
+    score = gr.HTML(visible=False, elem_id="score")
     with gr.Row(visible=False, elem_id="files") as files:
         download = gr.DownloadButton(
-            str(label("run.download")), variant="primary", size="md", min_width=120, elem_id="download"
+            str(label("run.download")),
+            variant="primary",
+            size="md",
+            min_width=120,
+            elem_id="download",
         )
         make_both = gr.Button(
             label("run.download-both"), size="md", min_width=120, elem_id="make-both"
@@ -122,11 +127,10 @@ def _lay_out_result(generate: gr.Button, preview: gr.Button, cancel: gr.Button) 
         record = gr.DownloadButton(
             str(label("run.download-record")), size="md", min_width=120, elem_id="record"
         )
-        again = gr.Dropdown(
-            [], label=label("run.again"), info=label("run.again-help"), elem_id="again"
-        )
+    again = gr.Dropdown(
+        [], label=label("run.again"), info=label("run.again-help"), visible=False, elem_id="again"
+    )
     extras = gr.HTML(visible=False, elem_id="extras")
-    score = gr.HTML(visible=False, elem_id="score")
     facts = gr.HTML(visible=False, elem_id="facts")
     clock = gr.Timer(1.0, active=False)
     shown = gr.State("")

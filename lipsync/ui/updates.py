@@ -47,6 +47,7 @@ def starting(status: str) -> Updates:
         facts=gr.update(value="", visible=False),
         extras=gr.update(value="", visible=False),
         files=gr.update(visible=False),
+        again=gr.update(visible=False),
         generate=gr.update(interactive=False),
         preview=gr.update(interactive=False),
         cancel=gr.update(interactive=True),

@@ -17,8 +17,9 @@ studio.widgets.recorder = (element, props) => {
   const closer = button("recorder-close", close);
   const trouble = h("p", { class: "recorder-trouble", role: "alert" });
   element.classList.add("recorder");
+  opener.classList.add("recorder-opener");
   element.append(
-    picture, h("div", { class: "recorder-buttons" }, opener, photo, record, stop, closer), trouble,
+    opener, picture, h("div", { class: "recorder-buttons" }, photo, record, stop, closer), trouble,
   );
   show("closed");
 
@@ -81,7 +82,7 @@ studio.widgets.recorder = (element, props) => {
   async function hand(file) {
     close();
     const field = document.getElementById(props.target);
-    if (!field.querySelector("input[type=file]")) field.querySelector(".icon-button-wrapper button, button[aria-label]")?.click();
+    if (!field.querySelector("input[type=file]")) field.querySelector("button[aria-label]").click();
     for (let tries = 0; tries < 50 && !field.querySelector("input[type=file]"); tries++) {
       await new Promise((wake) => setTimeout(wake, 100));
     }
