@@ -11,14 +11,10 @@ import torch
 
 from lipsync.assets import asset_path
 from lipsync.engines.draft.articulation import (
-    ACTIVITY,
-    CLOSURE,
-    LABIODENTAL,
-    OPENING,
-    WIDTH,
     hear_articulation,
     load_model,
 )
+from lipsync.engines.draft.columns import ACTIVITY, CLOSURE, LABIODENTAL, OPENING, WIDTH
 from lipsync.engines.draft.network import ArticulationNet, ArticulationParams
 from lipsync.example import example_voice
 from lipsync.media.sound import read_audio

@@ -8,7 +8,7 @@ import torch
 from made_faces import IOD_PX, REST_WIDTH, faces_with, placed, scene_of, speaking
 
 import lipsync.engines.draft.motion
-from lipsync.engines.draft.articulation import ACTIVITY, CLOSURE, LABIODENTAL, OPENING, WIDTH
+from lipsync.engines.draft.columns import ACTIVITY, CLOSURE, LABIODENTAL, OPENING, WIDTH
 from lipsync.engines.draft.mesh import ANCHOR, CONTROL, positions
 from lipsync.engines.draft.motion import Motion, plan_motion, study_person, want_mouth
 from lipsync.face.mouth import INNER_LIPS, MOUTH_CORNERS

@@ -12,7 +12,8 @@ from conftest import run_ffmpeg
 from made_faces import FPS, REST_WIDTH, faces_with, placed, speaking, track_of
 
 from lipsync import LipSyncPipeline
-from lipsync.engines.draft.articulation import OPENING, WIDTH, hear_articulation
+from lipsync.engines.draft.articulation import hear_articulation
+from lipsync.engines.draft.columns import OPENING, WIDTH
 from lipsync.errors import InputError
 from lipsync.example import example_voice
 from lipsync.media.sound import read_audio

@@ -32,7 +32,7 @@ from lipsync.bench.measures import (
     sealed_share,
     see,
 )
-from lipsync.engines.draft.articulation import ACTIVITY, CLOSURE
+from lipsync.engines.draft.columns import ACTIVITY, CLOSURE
 from lipsync.engines.draft.engine import DraftEngine, DraftSettings
 from lipsync.engines.draft.motion import Person
 from lipsync.errors import InputError, LipsyncError

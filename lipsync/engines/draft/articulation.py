@@ -42,9 +42,6 @@ _SONORITY, _F1, _F2 = (
     _NUM_VISEMES + SIGNAL_NAMES.index(name) for name in ("son", "F1son", "F2son")
 )
 
-# Columns of the engine's features, one row per output frame.
-OPENING, WIDTH, CLOSURE, ACTIVITY, LABIODENTAL = range(5)
-
 
 @dataclass(frozen=True)
 class ArticulationModel:

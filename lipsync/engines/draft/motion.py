@@ -15,13 +15,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from lipsync.assets import asset_path
-from lipsync.engines.draft.articulation import (
-    ACTIVITY,
-    CLOSURE,
-    LABIODENTAL,
-    OPENING,
-    WIDTH,
-)
+from lipsync.engines.draft.columns import ACTIVITY, CLOSURE, LABIODENTAL, OPENING, WIDTH
 from lipsync.engines.draft.mesh import CONTROL, LOWER_LIP, UPPER_LIP, positions
 from lipsync.face.mouth import (
     INNER_LIPS,
