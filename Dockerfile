@@ -1,21 +1,36 @@
-# Written for a plain CPU host; not built where this repository is made (no Docker engine there).
-#   docker build -t lipsync-studio . && docker run --rm -p 127.0.0.1:7860:7860 lipsync-studio
+# Not built where this repository is made (no Docker engine there); tests/test_docker.py reads it.
+#   docker build -t lipsync-studio .
+#   docker run --rm -p 127.0.0.1:7860:7860 -v lipsync-cache:/cache lipsync-studio
+# For an NVIDIA card: docker build --build-arg TORCH=cu126 -t lipsync-studio . && docker run --gpus all …
 FROM python:3.12-slim
 
-# make finds Python, fetches the CPU build of PyTorch, and an OpenCV that needs no display libraries
+# which build of PyTorch: cpu, or cu118, cu126, cu128 … as https://download.pytorch.org/whl names them
+ARG TORCH=cpu
+
+# make finds Python and fetches PyTorch, and an OpenCV that needs no display libraries
 RUN apt-get update \
     && apt-get install -y --no-install-recommends make \
     && rm -rf /var/lib/apt/lists/*
 
-RUN useradd --create-home studio
+# /cache holds what may outlive the container: uploads, results and models
+RUN useradd --create-home --uid 1000 studio \
+    && mkdir -p /cache/tmp /cache/huggingface \
+    && chown -R studio:studio /cache \
+    && chmod 700 /cache
 USER studio
 WORKDIR /home/studio/app
 
 # what changes seldom comes first, so that a change of code installs nothing again
-COPY --chown=studio Makefile requirements.txt constraints.txt ./
-RUN CI=true make install && rm -rf /home/studio/.cache/pip
+COPY --chown=studio:studio Makefile requirements.txt constraints.txt ./
+RUN CI=true make install TORCH="$TORCH" && rm -rf /home/studio/.cache
 
-COPY --chown=studio . .
+COPY --chown=studio:studio . .
+
+ENV HF_HOME=/cache/huggingface \
+    XDG_CACHE_HOME=/cache \
+    TMPDIR=/cache/tmp \
+    PYTHONUNBUFFERED=1
+VOLUME /cache
 
 EXPOSE 7860
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s CMD \

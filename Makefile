@@ -14,9 +14,11 @@ PYTEST_ARGS ?=
 # People see what is being fetched; a log in CI need not.
 PIP_FLAGS := $(if $(CI),-qq,)
 
-# The CPU build of PyTorch is a tenth of the default one on Linux; it is asked for only where there
-# is no NVIDIA driver and the place that holds it answers.
-TORCH_CPU := https://download.pytorch.org/whl/cpu
+# Which build of PyTorch: auto, or cpu, cu126, … as the place below names them. The CPU build is a
+# tenth of the default one on Linux; auto asks for it only where there is no NVIDIA driver and the
+# place that holds it answers.
+TORCH ?= auto
+TORCH_BUILDS := https://download.pytorch.org/whl
 # The same OpenCV without windows, for machines that lack the system's display libraries.
 HEADLESS_CV := opencv-contrib-python-headless==4.11.0.86
 
@@ -43,9 +45,11 @@ $(PY):
 $(INSTALLED): requirements.txt constraints.txt | $(PY)
 	@echo "Installing what requirements.txt pins (once, some minutes)"
 	@extra=; \
-	if [ "$$(uname -s)" = Linux ] && ! nvidia-smi >/dev/null 2>&1 && $(PY) -c \
-		'import urllib.request as r; r.urlopen("$(TORCH_CPU)/torch/", timeout=3)' 2>/dev/null; then \
-		extra="--extra-index-url $(TORCH_CPU)"; \
+	if [ "$(TORCH)" != auto ]; then \
+		extra="--extra-index-url $(TORCH_BUILDS)/$(TORCH)"; \
+	elif [ "$$(uname -s)" = Linux ] && ! nvidia-smi >/dev/null 2>&1 && $(PY) -c \
+		'import urllib.request as r; r.urlopen("$(TORCH_BUILDS)/cpu/torch/", timeout=3)' 2>/dev/null; then \
+		extra="--extra-index-url $(TORCH_BUILDS)/cpu"; \
 	fi; \
 	$(PIP) install $(PIP_FLAGS) $$extra -r requirements.txt
 	@if $(PIP) show --quiet opencv-contrib-python 2>/dev/null && ! $(PY) -c 'import cv2' 2>/dev/null; then \

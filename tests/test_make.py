@@ -74,6 +74,20 @@ def test_a_dry_run_names_what_each_target_does(folder: Path) -> None:
         assert words in make(folder, "-n", target).stdout
 
 
+def test_a_build_of_pytorch_can_be_asked_for(folder: Path) -> None:
+    tools = folder / "tools"
+    tools.mkdir()
+    place = "--extra-index-url https://download.pytorch.org/whl/cu126"
+    # what pip would be told, seen without a network
+    (tools / "python").write_text('#!/bin/sh\necho "PIP $@"\n')
+    (tools / "python").chmod(0o755)
+    done = make(
+        folder, "install", "TORCH=cu126", f"VENV={folder / 'env'}", f"PY={tools / 'python'}"
+    )
+    assert place in done.stdout
+    assert place not in make(folder, "-n", "install").stdout.replace("$(TORCH)", "")
+
+
 def test_help_is_the_default(folder: Path) -> None:
     assert "make demo" in make(folder).stdout
 
