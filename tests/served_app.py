@@ -48,9 +48,9 @@ class ServedApp:
         """Return the folders of jobs that are running, or were left behind."""
         return list(self.folder.glob("lipsync-studio-*/job-*"))
 
-    def results(self) -> list[Path]:
-        """Return the finished videos that can be fetched."""
-        return list(self.folder.glob("gradio/*/*-synced.mp4"))
+    def films(self) -> set[Path]:
+        """Return every finished video that is kept or handed out."""
+        return set(self.folder.glob("gradio/**/*-synced.mp4"))
 
 
 @contextmanager
@@ -62,6 +62,7 @@ def serve_app(folder: Path) -> Iterator[ServedApp]:
     environment = {
         **os.environ,
         "TMPDIR": str(folder),
+        "LIPSYNC_PRESETS": str(folder / "no-presets"),  # nobody's own
         # no ffmpeg or ffprobe of the system: a stranger's machine has none
         "PATH": str(Path(sys.executable).parent),
     }

@@ -246,6 +246,7 @@ class Studio:
             start=asked.start,
             end=asked.end,
             part=asked.part,
+            voice=entry.voice,
         )
         exhaust(order.job.follow(steps))
         return entry if order.job.is_cancelled else self._history.attach_before(entry, before)

@@ -1,0 +1,150 @@
+"""Every state of the screen for every reader: sizes, languages, light and dark, keyboard."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from axe import find_violations
+from conftest import Ffmpeg
+from served_app import CHROMIUM, ServedApp, serve_app
+
+from lipsync.example import example_photo, example_voice
+
+pytest.importorskip("playwright", reason="playwright is not installed")
+
+from playwright.sync_api import Browser, Page, expect
+from studio_page import DESK, PHONE, await_comparison, choose, open_studio
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(CHROMIUM is None, reason="no chromium on this machine"),
+]
+
+# what stays in Latin letters for a Chinese reader: names, units, file endings and formats
+_LATIN = re.compile(
+    r"Lipsync Studio|AI|correlate|AAC|CSV|MP4|JSON|PNG|astronaut\S*|example\S*|portrait\S*|brief\S*"
+    r"|\d+(\.\d+)? ?[KM]?B|fps|kHz|ms|Hz|px"
+)
+
+
+@pytest.fixture(scope="module")
+def app(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedApp]:
+    with serve_app(tmp_path_factory.mktemp("app")) as served:
+        yield served
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory, ffmpeg: Ffmpeg) -> Path:
+    return ffmpeg(
+        *("-loop", 1, "-framerate", 25, "-i", example_photo(), "-i", example_voice()),
+        *("-t", 2, "-vf", "crop=400:400:30:0,scale=320:320,format=yuv420p"),
+        *("-c:v", "libx264", "-preset", "ultrafast", "-c:a", "aac"),
+        tmp_path_factory.mktemp("clip") / "portrait.mp4",
+    )
+
+
+@pytest.fixture(scope="module")
+def voice(tmp_path_factory: pytest.TempPathFactory, ffmpeg: Ffmpeg) -> Path:
+    path = tmp_path_factory.mktemp("voice") / "brief.wav"
+    return ffmpeg("-i", example_voice(), "-t", 2.0, path)
+
+
+def walk_states(page: Page, clip: Path, voice: Path) -> Iterator[str]:
+    """Lead a page through the states of the screen, stopping at each."""
+    yield "first screen"
+    tabs = page.get_by_role("tab")
+    page.locator("#advanced button").first.click()
+    expect(page.locator("#seed input")).to_be_visible()
+    yield "advanced"
+    page.locator("#advanced button").first.click()
+    choose(page, "clip", clip)
+    expect(page.locator("#clip-view [role=slider]").first).to_be_visible(timeout=60_000)
+    choose(page, "voice", voice)
+    yield "clip"
+    page.click("#generate")
+    expect(page.locator("#status [role=progressbar]")).to_be_visible()
+    yield "running"
+    await_comparison(page)
+    yield "result"
+    tabs.nth(1).click()
+    expect(page.locator("#history .history-card")).to_have_count(1, timeout=20_000)
+    yield "history"
+    tabs.nth(2).click()
+    expect(page.locator("#check")).to_be_visible()
+    yield "check"
+    tabs.nth(0).click()
+    page.locator("#voice button[aria-label]").first.click()
+    page.click("#generate")
+    expect(page.locator("#status [role=alert]")).to_be_visible(timeout=20_000)
+    yield "trouble"
+
+
+@pytest.mark.parametrize(
+    ("size", "locale", "scheme"),
+    [
+        (DESK, "en-US", "light"),
+        (DESK, "en-US", "dark"),
+        (PHONE, "zh-CN", "light"),
+        (PHONE, "en-US", "dark"),
+    ],
+)
+def test_every_state_is_readable_by_everybody(
+    app: ServedApp,
+    browser: Browser,
+    clip: Path,
+    voice: Path,
+    size: tuple[int, int],
+    locale: str,
+    scheme: str,
+) -> None:
+    options = {"locale": locale, "color_scheme": scheme}
+    with open_studio(app, browser, size, **options) as page:
+        if scheme == "dark":
+            expect(page.locator("body.dark, .dark").first).to_be_attached()
+        for state in walk_states(page, clip, voice):
+            assert find_violations(page) == [], state
+            wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+            assert wide <= 0, f"{state} scrolls sideways by {wide} px"
+
+
+def test_chinese_reader_meets_no_english(
+    app: ServedApp, browser: Browser, clip: Path, voice: Path
+) -> None:
+    with open_studio(app, browser, locale="zh-CN") as page:
+        assert page.evaluate("document.documentElement.lang") == "zh-CN"
+        for state in walk_states(page, clip, voice):
+            said = page.locator("body").inner_text()
+            said += "\n" + "\n".join(
+                page.evaluate(
+                    """() => [...document.querySelectorAll("[aria-label], [title], [alt]")]
+                    .filter(element => element.checkVisibility())
+                    .map(element => ["aria-label", "title", "alt"]
+                        .map(name => element.getAttribute(name) ?? "").join(" "))"""
+                )
+            )
+            left = sorted(set(re.findall(r"[A-Za-z]{2,}", _LATIN.sub("", said))))
+            assert left == [], f"{state}: {left}"
+
+
+def test_first_screen_needs_no_scrolling(app: ServedApp, browser: Browser) -> None:
+    with open_studio(app, browser) as page:
+        assert page.evaluate("document.documentElement.scrollHeight <= window.innerHeight")
+
+
+def test_job_by_keyboard_alone(app: ServedApp, browser: Browser) -> None:
+    with open_studio(app, browser) as page:
+        page.keyboard.press("Tab")
+        for _ in range(60):
+            if page.evaluate("document.activeElement.id") == "generate":
+                break
+            page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.id") == "generate"
+        outline = page.evaluate("getComputedStyle(document.activeElement).outlineStyle")
+        assert outline != "none", "focus cannot be seen"
+        page.keyboard.press("Enter")
+        expect(page.locator("#status [role=progressbar]")).to_be_visible()
+        page.locator("#cancel").press("Enter")
+        expect(page.locator("#status")).to_contain_text("Cancelled")
