@@ -11,6 +11,7 @@ from typing import Any
 
 import gradio as gr
 import pytest
+from axe import find_violations
 from conftest import Ffmpeg
 from served_app import CHROMIUM
 from served_blocks import serve_blocks
@@ -18,7 +19,14 @@ from served_blocks import serve_blocks
 from lipsync.example import example_photo
 from lipsync.pipeline import LipSyncPipeline
 from lipsync.types import Scan
-from lipsync.ui.clip_panel import ClipScanner, connect_clip, make_clip_view, read_selection
+from lipsync.ui.choices import Selection
+from lipsync.ui.clip_panel import (
+    ClipScanner,
+    connect_clip,
+    make_clip_view,
+    read_selection,
+    write_selection,
+)
 from lipsync.ui.uploads import make_upload
 
 pytest.importorskip("playwright", reason="playwright is not installed")
@@ -67,9 +75,15 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
             said = gr.Textbox(elem_id="said")
             connect_clip(screen, upload, view, ClipScanner(lambda: held))
             read.click(_say, [upload, view], said, queue=False)
+            again = gr.Button("again", elem_id="again")
+            again.click(_write_earlier, upload, view, queue=False)
         with serve_blocks(screen) as url:
             yield Served(url, held)
     held.pipeline.close()
+
+
+def _write_earlier(path: str) -> dict[str, Any]:
+    return gr.update(value=write_selection(Selection(0.5, 2.5, (475.0, 140.0, 1.0), 1.5), path))
 
 
 def _say(path: str, value: Any) -> str:
@@ -127,6 +141,18 @@ def chosen(page: Page, is_expected: Callable[[list[Any]], bool]) -> list[Any]:
         if text and is_expected(json.loads(text)):
             return list(json.loads(text))
     raise AssertionError(f"the handler reads {text}")
+
+
+def drag(page: Page, panel: Locator, handle: Locator, share: float) -> None:
+    """Move a handle by a share of the strip, to the right if positive."""
+    taken, track = handle.bounding_box(), panel.locator(".clip-track").bounding_box()
+    assert taken is not None
+    assert track is not None
+    x, y = taken["x"] + 12, taken["y"] + 10
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + share * track["width"], y, steps=4)
+    page.mouse.up()
 
 
 def test_facts_faces_and_timeline(page: Page, couple: Path) -> None:
@@ -196,7 +222,7 @@ def test_seeking_by_keyboard_and_mouse(page: Page, couple: Path) -> None:
     assert now[:3] == [None, None, None]
     track = panel.locator(".clip-track").bounding_box()
     assert track is not None
-    page.mouse.click(track["x"] + track["width"] / 2, track["y"] + 14)
+    page.mouse.click(track["x"] + track["width"] / 2, track["y"] + 20)
     page.wait_for_function("Math.abs(document.querySelector('.clip video').currentTime - 2) < 0.1")
     chosen(page, lambda now: abs(now[3] - 2) < 0.1)
 
@@ -218,18 +244,20 @@ def test_part_is_trimmed_by_keyboard_mouse_and_number(page: Page, couple: Path) 
     start.press("Shift+ArrowRight")
     expect(start).to_have_attribute("aria-valuenow", "1")
     chosen(page, lambda now: now[:2] == [1.0, None])
-    handle, track = end.bounding_box(), panel.locator(".clip-track").bounding_box()
-    assert handle is not None
-    assert track is not None
-    page.mouse.move(handle["x"] + 5, handle["y"] + 10)
-    page.mouse.down()
-    page.mouse.move(handle["x"] + 5 - 0.25 * track["width"], handle["y"] + 10, steps=4)
-    page.mouse.up()
-    chosen(page, lambda now: now[0] == 1.0 and abs(now[1] - 3) < 0.02)
+    start.press("Home")
+    drag(page, panel, start, 0.5)
+    chosen(page, lambda now: abs(now[0] - 2) < 0.02 and now[1] is None)
+    drag(page, panel, start, -0.25)
+    drag(page, panel, end, -0.25)
+    start_now, end_now, *_ = chosen(page, lambda now: now[1] is not None)
+    assert start_now == pytest.approx(1, abs=0.03)
+    assert end_now == pytest.approx(3, abs=0.03)
     expect(panel.get_by_role("status")).to_be_hidden()  # here the face is found all the time
     panel.get_by_label("to", exact=True).fill("0.5")
     panel.get_by_label("to", exact=True).press("Enter")
-    chosen(page, lambda now: now[:2] == [1.0, 1.1])  # never before the start
+    chosen(
+        page, lambda now: now[:2] == [start_now, round(start_now + 0.1, 2)]
+    )  # never before the start
     panel.get_by_role("button", name="Whole clip").click()
     chosen(page, lambda now: now[:2] == [None, None])
     expect(panel.get_by_role("button", name="Whole clip")).to_be_disabled()
@@ -269,6 +297,36 @@ def test_selection_survives_what_the_scan_finds_later(
     expect(panel.get_by_role("slider", name="End")).to_have_attribute("aria-valuenow", held)
     page.mouse.up()
     chosen(page, lambda now: now[:2] == [1.0, float(held)])
+
+
+def test_earlier_selection_can_be_put_back(page: Page, couple: Path) -> None:
+    panel = scanned(page, couple)
+    page.locator("#again").click()
+    expect(panel.get_by_role("slider", name="Start")).to_have_attribute("aria-valuenow", "0.5")
+    expect(panel.get_by_role("slider", name="End")).to_have_attribute("aria-valuenow", "2.5")
+    expect(panel.get_by_role("slider", name="Position")).to_have_attribute("aria-valuenow", "1.5")
+    expect(panel.get_by_role("radio").nth(2)).to_be_checked()
+    chosen(page, lambda now: now == [0.5, 2.5, [475.0, 140.0, 1.0], 1.5])
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_grave(
+    served: Served, browser: Browser, couple: Path, scheme: str
+) -> None:
+    pytest.importorskip("axe_playwright_python", reason="axe is not installed")
+    served.held.gate.set()
+    with browser.new_page(viewport={"width": 720, "height": 768}, locale="en") as page:
+        page.goto(f"{served.url}?__theme={scheme}")
+        panel = scanned(page, couple)
+        panel.get_by_role("radio").nth(1).click()
+        start = panel.get_by_label("From", exact=True)
+        start.fill("3.2")
+        start.press("Enter")
+        expect(panel.get_by_role("alert")).to_be_visible()
+        ours = [
+            one for one in find_violations(page) if "clip-" in one.html or ".clip" in one.target
+        ]
+        assert ours == []
 
 
 def test_clip_without_a_face_is_told_before_anything_is_spent(

@@ -34,7 +34,7 @@
       this.clock = h("output", { class: "clip-clock", "aria-hidden": "true" });
       this.root = h("div", { class: "clip-strip", hidden: true });
       this.root.append(
-        h("div", { class: "clip-line" }, this.button, this.track, this.clock),
+        h("div", { class: "clip-line clip-time" }, this.button, this.track, this.clock),
         this.told,
         h("div", { class: "clip-line clip-below" }, this.legend, this.progress, this.#fields()),
       );
