@@ -241,8 +241,13 @@
       const scan = this.#scan;
       if (!scan || this.#isPlaying()) return [];
       if (!this.unplayable.hidden && this.#time > this.#near) return []; // the poster stays
+      // what is shown belongs to one shot, and so does who was seen in it
+      const half = this.#clip.step / 2; // the player may stand a trifle before its picture
+      const shot = Math.max(0, ...scan.cuts.filter((cut) => cut <= this.#time + half));
+      const next = Math.min(Infinity, ...scan.cuts.filter((cut) => cut > this.#time + half));
       let nearest = Infinity;
       for (const [seconds] of scan.sightings) {
+        if (seconds < shot || seconds >= next) continue;
         if (Math.abs(seconds - this.#time) < Math.abs(nearest - this.#time)) nearest = seconds;
       }
       if (Math.abs(nearest - this.#time) > this.#near) return [];
