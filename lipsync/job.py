@@ -5,6 +5,7 @@ Each stage is a function of a `Job` and yields progress; `LipSyncPipeline.sync` 
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator
@@ -279,6 +280,7 @@ def generate(
         *(output, clip.fps, clip.size, clip.colour, job.voice),
         voice_start=job.begins,
         quality=request.quality,
+        key_frames=2 * math.ceil(clip.fps),  # people step and jump about in their result
         tags=tags,
     )
     with writer, closing(_new_frames(job, engine, track, features, gallery)) as frames:

@@ -113,7 +113,7 @@ def test_wait_is_the_sum_of_what_is_left_where_all_is_known(tmp_path: Path) -> N
     assert jobs.seconds_left(["ada"]) == 3.0
     jobs.announce("eve")
     assert jobs.seconds_left(["ada", "eve"]) is None
-    assert jobs.seconds_left([]) is None
+    assert jobs.seconds_left(["ada", "a program"]) is None
 
 
 def test_followed_steps_end_with_their_result_or_closed_by_a_cancel(tmp_path: Path) -> None:

@@ -116,10 +116,15 @@ class Jobs:
 
     def seconds_left(self, visitors: Iterable[str]) -> float | None:
         """Return how long the jobs of `visitors` should still take together, None = unknown."""
+        total = 0.0
         with self._lock:
-            jobs = [job for visitor in visitors for job in self._by_visitor.get(visitor, [])]
-        known = [job.seconds_left for job in jobs if job.seconds_left is not None]
-        return sum(known) if known and len(known) == len(jobs) else None
+            for visitor in visitors:
+                left = [job.seconds_left for job in self._by_visitor.get(visitor, [])]
+                known = [seconds for seconds in left if seconds is not None]
+                if not known or len(known) < len(left):
+                    return None
+                total += sum(known)
+        return total
 
     @contextmanager
     def open(self, visitor: str, job: Job) -> Iterator[Path]:

@@ -95,11 +95,11 @@ def build_ui(
         visitor = make_visitor_state()
         gr.HTML(f"<h1>Lipsync Studio</h1><p>{label('run.tagline')}</p>", elem_id="title")
         with gr.Tabs(elem_id="tabs") as tabs:
-            with gr.Tab(label("run.tab"), id=SYNC):
+            with gr.Tab(label("run.tab"), id=SYNC, elem_id="sync-tab"):
                 sync = lay_out_sync(found, problems)
-            with gr.Tab(label("history.tab"), id="history") as history_page:
+            with gr.Tab(label("history.tab"), id="history", elem_id="history-tab") as history_page:
                 kept = lay_out_history()
-            with gr.Tab(label("check.tab"), id="check"):
+            with gr.Tab(label("check.tab"), id="check", elem_id="check-tab"):
                 check = lay_out_check()
         studio = Studio(get_pipeline, presets, jobs, stage, screen, limits)
         arrived = connect_visitor(screen, visitor)
@@ -170,7 +170,7 @@ def _connect_result(
     Returns what runs the job tried again.
     """
     out, every = sync.outputs, list(vars(sync.outputs).values())
-    changed = out.again.input(
+    changed = out.again.select(
         revisits.change,
         [visitor, out.shown, out.again],
         sync.inputs.presets.outputs,
@@ -195,8 +195,9 @@ def _connect_history(
 ) -> None:
     """Keep the list fresh, and bring jobs of the history back to the stage and the inputs."""
     inputs, asked = sync.inputs, [visitor, kept.widget]
-    for event in (page.select, *(job.then for job in running)):
-        event(history.list_entries, visitor, kept.widget, **_AT_ONCE)
+    page.select(history.list_entries, visitor, kept.widget, **_AT_ONCE)
+    for job in running:
+        job.then(history.list_entries, visitor, kept.widget, **_AT_ONCE)
     stage = list(vars(sync.outputs).values())
     kept.widget.input(revisits.show, asked, [tabs, *stage], **_AT_ONCE)
     brought = [inputs.clip, inputs.voice, inputs.clip_view, *inputs.presets.outputs]

@@ -240,7 +240,11 @@ def _lay_out_cards(presets: Sequence[Preset], problems: Sequence[Problem]) -> gr
         ],
         # the file's name only: where the server keeps it is nobody's business
         problems=[
-            {"file": problem.path.name, "line": problem.line, "cause": problem.cause}
+            {
+                "file": problem.path.name,
+                "line": problem.line,
+                "causes": {locale: words_in(locale).sentence(problem.cause) for locale in LOCALES},
+            }
             for problem in problems
         ],
         times={},

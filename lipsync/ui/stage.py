@@ -68,8 +68,11 @@ class Stage:
         )
 
     def show_score(self, entry: Entry, words: Words) -> Updates:
-        """Return the updates that show the score anew, now with the source's own."""
-        return Updates(score=shown(_judge(entry.read_record(), words)))
+        """Return the updates that show score and record anew, now with the source's own."""
+        return Updates(
+            score=shown(_judge(entry.read_record(), words)),
+            record=gr.update(value=str(self.history.lend(entry).record)),
+        )
 
 
 def film_of(entry: Entry) -> Film:
@@ -96,7 +99,8 @@ def _judge(record: Mapping[str, Any], words: Words) -> str:
         score_from_json(found) if (found := record.get(key)) else None
         for key in ("score", "baseline")
     )
-    return score_card(score, record["score_reason"], baseline, words, PLAYER)
+    card = score_card(score, record["score_reason"], baseline, words, PLAYER)
+    return f'<div class="card">{card}</div>'
 
 
 def _tell(record: Mapping[str, Any], words: Words) -> str:

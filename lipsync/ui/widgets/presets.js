@@ -35,8 +35,10 @@ studio.widgets.presets = (element, props, trigger, watch) => {
   }
 
   function drawProblems() {
-    const lines = props.problems.map((problem) =>
-      h("li", {}, t(problem.line ? "inputs.problem" : "inputs.problem-file", problem)));
+    const lines = props.problems.map(({ file, line, causes }) => {
+      const problem = { file, line, cause: causes[locale] };
+      return h("li", {}, t(line ? "inputs.problem" : "inputs.problem-file", problem));
+    });
     const title = t("inputs.problems", { count: lines.length });
     return h("details", { class: "presets-problems" }, h("summary", {}, title), h("ul", {}, ...lines));
   }
