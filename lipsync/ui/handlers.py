@@ -40,6 +40,10 @@ from lipsync.ui.words import Words, words_for
 
 log = logging.getLogger(__name__)
 
+_MISSING = {
+    "clip": "There is no clip yet; choose a clip or a photo first.",
+    "voice": "There is no voice yet; choose a voice first.",
+}
 _UPDATE_SECONDS = 0.2  # more often than five times a second only costs bandwidth
 
 
@@ -126,9 +130,11 @@ class Studio:
         """Stop the visitor's job, waiting or running; a result that is there stays."""
         words = words_for(request)
         cancelled = self._jobs.cancel(session_of(request))
-        if cancelled and all(job.is_delivered for job in cancelled):
+        if not cancelled:  # it ended in this very moment
+            return Updates(cancel=updates.LOCKED).as_list()
+        if all(job.is_delivered for job in cancelled):
             line = cards.quiet_line(words("run.stopped-extras"))
-            return Updates(extras=gr.update(value=line), cancel=updates.LOCKED).as_list()
+            return Updates(extras=updates.shown(line), cancel=updates.LOCKED).as_list()
         return updates.idle(cards.sentence_card(words("run.cancelled"))).as_list()
 
     def leave(self, request: gr.Request) -> None:
@@ -155,8 +161,8 @@ class Studio:
         request = make_request(
             choices,
             read_selection(panel, clip),
-            _take(clip, folder, "clip", words),
-            _take(voice, folder, "voice", words),
+            _take(clip, folder, "clip"),
+            _take(voice, folder, "voice"),
             folder / "result.mp4",
             self._presets,
             preview=preview,
@@ -267,9 +273,9 @@ class Studio:
             self._history.update_record(entry, record)
 
 
-def _take(upload: str | None, folder: Path, stem: str, words: Words) -> Path:
+def _take(upload: str | None, folder: Path, stem: str) -> Path:
     if upload is None:
-        raise InputError(words(f"run.missing-{stem}"))
+        raise InputError(_MISSING[stem])
     return bring_in(Path(upload), folder, stem)
 
 

@@ -95,7 +95,10 @@ class Revisits:
             entry = self._history.get(read_visitor(visitor), shown)
             both = folder / f"{entry.result.stem}-side-by-side.mp4"
             if entry.before is None:
-                raise InputError(words("run.no-before"))
+                raise InputError(
+                    "The comparison with the source was not finished for this job; "
+                    "generate it again first."
+                )
             exhaust(job.follow(export_side_by_side(entry.before, entry.result, both, fit="cut")))
             if job.is_cancelled:
                 return
