@@ -40,10 +40,6 @@ from lipsync.ui.words import Words, words_for
 
 log = logging.getLogger(__name__)
 
-_MISSING = {
-    "clip": "There is no clip yet; choose a clip or a photo first.",
-    "voice": "There is no voice yet; choose a voice first.",
-}
 _UPDATE_SECONDS = 0.2  # more often than five times a second only costs bandwidth
 
 
@@ -157,12 +153,16 @@ class Studio:
         self, job: Job, words: Words, folder: Path, values: tuple[Any, ...], *, preview: bool
     ) -> _Order:
         clip, voice, visitor, panel, *chosen = values
+        if clip is None:
+            raise InputError("There is no clip yet; choose a clip or a photo first.")
+        if voice is None:
+            raise InputError("There is no voice yet; choose a voice first.")
         choices = read_choices(*chosen)
         request = make_request(
             choices,
             read_selection(panel, clip),
-            _take(clip, folder, "clip"),
-            _take(voice, folder, "voice"),
+            bring_in(Path(clip), folder, "clip"),
+            bring_in(Path(voice), folder, "voice"),
             folder / "result.mp4",
             self._presets,
             preview=preview,
@@ -271,12 +271,6 @@ class Studio:
         if baseline is not None:
             record = {**entry.read_record(), "baseline": score_to_json(baseline)}
             self._history.update_record(entry, record)
-
-
-def _take(upload: str | None, folder: Path, stem: str) -> Path:
-    if upload is None:
-        raise InputError(_MISSING[stem])
-    return bring_in(Path(upload), folder, stem)
 
 
 def _at_most_every(seconds: float, steps: Iterator[Progress]) -> Iterator[Progress]:
