@@ -18,9 +18,12 @@
     [/^(Warning|Info|Success)$/, () => t("access.note")],
     [/^Connection errored out/, () => t("access.connection")],
     [/^Invalid file type/, () => t("access.file-type")],
-    [/^File size exceeds/, () => t("access.too-large")],
+    [/^(?:File size exceeds|File\(s\) exceed|HTTP 413)/, () => t("access.too-large")],
     [/^Uploading\s+(\d+)\s+files?/, ([, count]) => t("access.uploading", { count: Number(count) })],
   ];
+
+  // what a button does, for whoever rests on it; Gradio's buttons have no place to say it
+  const HINTS = ["generate", "preview", "cancel", "download", "make-both", "record"];
 
   function textOf(element) {
     return element.innerText.replace(/\s+/g, " ").trim();
@@ -55,6 +58,7 @@
     if (document.documentElement.lang !== studio.locale) return;
     document.querySelectorAll("[aria-label]").forEach(rename);
     document.querySelectorAll(".toast-wrap, .uploading").forEach(reword);
+    for (const id of HINTS) document.getElementById(id)?.setAttribute("title", t(`hints.${id}`));
   }
 
   let waiting = false;

@@ -8,13 +8,13 @@ studio.widgets.recorder = (element, props) => {
 
   const picture = h("video", {
     class: "recorder-picture", muted: true, playsinline: true, hidden: true,
-    "aria-label": t("run.recorder-picture"),
+    "aria-label": t("recorder.picture"),
   });
   const opener = button(isCamera ? "camera-open" : "microphone-record", isCamera ? open : start);
   const photo = button("camera-photo", takePhoto);
   const record = button("camera-record", start);
-  const stop = button("recorder-stop", () => recorder.stop());
-  const closer = button("recorder-close", close);
+  const stop = button("stop", () => recorder.stop());
+  const closer = button("close", close);
   const trouble = h("p", { class: "recorder-trouble", role: "alert" });
   element.classList.add("recorder");
   opener.classList.add("recorder-opener");
@@ -24,7 +24,7 @@ studio.widgets.recorder = (element, props) => {
   show("closed");
 
   function button(word, onclick) {
-    return h("button", { type: "button", class: "recorder-button", onclick }, t(`run.${word}`));
+    return h("button", { type: "button", class: "recorder-button", onclick }, t(`recorder.${word}`));
   }
 
   function show(state) {
@@ -40,7 +40,7 @@ studio.widgets.recorder = (element, props) => {
       const video = isCamera && { width: { ideal: 1280 }, facingMode: "user" };
       stream = await navigator.mediaDevices.getUserMedia({ video, audio: true });
     } catch {
-      trouble.textContent = t("run.recorder-refused");
+      trouble.textContent = t("recorder.refused");
       return false;
     }
     if (isCamera) {
