@@ -74,7 +74,7 @@ test: $(INSTALLED_DEV)
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -n auto $(PYTEST_ARGS)
 
 screenshots: $(INSTALLED_DEV)
-	@$(PY) tests/screenshots.py
+	@PYTHONPATH=. $(PY) tests/screenshots.py
 
 check: $(INSTALLED_DEV)
 	@$(PY) -m ruff check .
