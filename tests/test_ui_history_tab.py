@@ -121,7 +121,7 @@ def test_forged_wishes_are_refused(value: Any) -> None:
 
 def test_list_is_the_visitors_own(history: History, tmp_path: Path) -> None:
     ada, bob = new_visitor(), new_visitor()
-    handlers = HistoryHandlers(history)
+    handlers = HistoryHandlers(history, {})
     entry = add_job(history, ada, tmp_path / "job", b"x")
     (shown,) = handlers.list_entries(ada, ENGLISH)["listing"]["entries"]
     assert shown["id"] == entry.id
@@ -135,7 +135,7 @@ def test_list_is_the_visitors_own(history: History, tmp_path: Path) -> None:
 def test_job_without_a_score_is_listed(history: History, tmp_path: Path) -> None:
     ada = new_visitor()
     add_job(history, ada, tmp_path / "job", b"x", record=UNSCORED)
-    (shown,) = HistoryHandlers(history).list_entries(ada, ENGLISH)["listing"]["entries"]
+    (shown,) = HistoryHandlers(history, {}).list_entries(ada, ENGLISH)["listing"]["entries"]
     assert (shown["score"], shown["verdict"], shown["is_part"]) == (None, None, True)
 
 
@@ -143,13 +143,13 @@ def test_score_without_a_number_is_listed(history: History, tmp_path: Path) -> N
     ada = new_visitor()
     blind = replace(RESULT, score=replace(SCORE, confidence=math.nan))
     add_job(history, ada, tmp_path / "job", b"x", record=make_record(REQUEST, blind))
-    (shown,) = HistoryHandlers(history).list_entries(ada, ENGLISH)["listing"]["entries"]
+    (shown,) = HistoryHandlers(history, {}).list_entries(ada, ENGLISH)["listing"]["entries"]
     assert shown["score"] is None
 
 
 def test_nobody_deletes_or_compares_anothers(history: History, tmp_path: Path) -> None:
     ada, bob = new_visitor(), new_visitor()
-    handlers = HistoryHandlers(history)
+    handlers = HistoryHandlers(history, {})
     first, second = (add_job(history, ada, tmp_path / "job", b"x") for _ in range(2))
     for asked in (
         {"kind": "delete", "ids": [first.id]},
@@ -165,7 +165,7 @@ def test_delete_says_so_and_lists_the_rest(history: History, tmp_path: Path) -> 
     ada = new_visitor()
     first, second = (add_job(history, ada, tmp_path / "job", b"x") for _ in range(2))
     asked = {"kind": "delete", "ids": [first.id]}
-    widget, player = HistoryHandlers(history).act(ada, asked, ENGLISH)
+    widget, player = HistoryHandlers(history, {}).act(ada, asked, ENGLISH)
     assert widget["listing"]["said"] == "holiday.mp4 was deleted."
     assert [entry["id"] for entry in widget["listing"]["entries"]] == [second.id]
     assert player["value"] is None
@@ -176,7 +176,7 @@ def test_compare_plays_both_in_the_order_chosen(history: History, tmp_path: Path
     ada = new_visitor()
     first, second = (add_job(history, ada, tmp_path / "job", b"x") for _ in range(2))
     asked = {"kind": "compare", "ids": [second.id, first.id]}
-    _, player = HistoryHandlers(history).act(ada, asked, ENGLISH)
+    _, player = HistoryHandlers(history, {}).act(ada, asked, ENGLISH)
     assert player["value"]["labels"] == ("A · Draft", "B · Draft")
     assert second.id in player["value"]["before"]["src"]
     assert first.id in player["value"]["after"]["src"]
@@ -187,7 +187,7 @@ def test_wishes_of_the_other_tab_and_forged_ones_change_nothing(
 ) -> None:
     ada = new_visitor()
     entry = add_job(history, ada, tmp_path / "job", b"x")
-    handlers = HistoryHandlers(history)
+    handlers = HistoryHandlers(history, {})
     for kind in ("show", "again"):
         updates = handlers.act(ada, {"kind": kind, "ids": [entry.id]}, ENGLISH)
         assert updates == [gr.skip(), gr.skip()]
@@ -227,7 +227,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, ffmpeg: Ffmpeg) -> Iterator
             held = gr.File(visible=False)
             asked = gr.Textbox(elem_id="asked", label="asked")
             tab = lay_out_history()
-            handlers = HistoryHandlers(history)
+            handlers = HistoryHandlers(history, {})
             connect_history(connect_visitor(blocks, visitor), tab, handlers, visitor)
             button.click(make, [name, visitor], held).then(
                 handlers.list_entries, visitor, tab.widget

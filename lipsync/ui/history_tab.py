@@ -8,19 +8,20 @@ reads what was asked for with `read_action`.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any, Literal, cast, get_args
 
 import gradio as gr
 from gradio.events import Dependency
 
 from lipsync.errors import InputError
-from lipsync.types import Size
+from lipsync.presets import Preset
 from lipsync.ui.history import Entry, History
-from lipsync.ui.player import Film, make_player, player_value
+from lipsync.ui.player import make_player, player_value
 from lipsync.ui.previews import file_address
+from lipsync.ui.stage import film_of
 from lipsync.ui.trouble import PlainWords
 from lipsync.ui.visitors import read_visitor
 from lipsync.ui.widgets import make_widget
@@ -97,8 +98,10 @@ def read_action(value: Any) -> Action:
 class HistoryHandlers:
     """The handlers of the tab; each looks only into the history of the visitor who asks."""
 
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: History, presets: Mapping[str, Preset]) -> None:
+        """`presets` are those there are, by name: their titles come in the visitor's language."""
         self._history = history
+        self._presets = presets
 
     def list_entries(self, visitor: Any, request: gr.Request) -> dict[str, Any]:
         """Return the widget's update with what the visitor has made, newest first."""
@@ -114,7 +117,7 @@ class HistoryHandlers:
             action = read_action(asked)
             if action.kind == "compare":
                 first, second = (self._history.get(visitor, one) for one in action.ids)
-                return [gr.skip(), gr.update(value=_compare(first, second, words))]
+                return [gr.skip(), gr.update(value=self._compare(first, second, words))]
             if action.kind != "delete":
                 return [gr.skip(), gr.skip()]
             entry = self._history.get(visitor, action.ids[0])
@@ -130,7 +133,7 @@ class HistoryHandlers:
         entries = []
         for entry in self._history.entries(visitor):
             with suppress(InputError):  # deleted in this very moment, in another tab
-                entries.append(_describe(entry, words))
+                entries.append(_describe(entry, self._title(entry, words), words))
         listing = {
             "entries": entries,
             "hours": f"{self._history.keep_seconds / 3600:g}",
@@ -140,8 +143,25 @@ class HistoryHandlers:
         }
         return gr.update(listing=listing)
 
+    def _compare(self, first: Entry, second: Entry, words: Words) -> dict[str, Any]:
+        return player_value(
+            after=film_of(second),
+            before=film_of(first),
+            stem=second.result.stem,
+            words=words,
+            labels=(
+                words("history.label-a", preset=self._title(first, words)),
+                words("history.label-b", preset=self._title(second, words)),
+            ),
+        )
 
-def _describe(entry: Entry, words: Words) -> dict[str, Any]:
+    def _title(self, entry: Entry, words: Words) -> str:
+        """Return the title of the preset, as it was at the time where there is no such one now."""
+        preset = self._presets.get(entry.choices.preset)
+        return entry.preset if preset is None else preset.title_in(words.locale)
+
+
+def _describe(entry: Entry, title: str, words: Words) -> dict[str, Any]:
     """Return one entry as the widget draws it; all of it is text to the widget, never HTML."""
     record = entry.read_record()
     score = record["score"]
@@ -150,7 +170,7 @@ def _describe(entry: Entry, words: Words) -> dict[str, Any]:
     return {
         "id": entry.id,
         "name": entry.clip_name,
-        "preset": entry.preset,
+        "preset": title,
         "created": entry.created,
         "seconds": record["duration_seconds"],
         "is_part": record["settings"]["part"] is not None,
@@ -160,22 +180,3 @@ def _describe(entry: Entry, words: Words) -> dict[str, Any]:
         "result": file_address(entry.result),
         "file": entry.result.name,
     }
-
-
-def _compare(first: Entry, second: Entry, words: Words) -> dict[str, Any]:
-    return player_value(
-        after=_film(second),
-        before=_film(first),
-        stem=second.result.stem,
-        words=words,
-        labels=(
-            words("history.label-a", preset=first.preset),
-            words("history.label-b", preset=second.preset),
-        ),
-    )
-
-
-def _film(entry: Entry) -> Film:
-    record = entry.read_record()
-    size = Size(record["size"]["height"], record["size"]["width"])
-    return Film(entry.result, Fraction(record["fps_exact"]), record["frames"], size)

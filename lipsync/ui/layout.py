@@ -107,7 +107,7 @@ def build_ui(
         _connect_inputs(screen, sync, studio, ClipScanner(get_pipeline, limits), visitor)
         revisits = Revisits(stage, presets, jobs, sync.inputs.presets)
         running.append(_connect_result(sync, studio, revisits, visitor, running))
-        history = HistoryHandlers(stage.history)
+        history = HistoryHandlers(stage.history, presets)
         connect_history(arrived, kept, history, visitor)
         _connect_history(history_page, tabs, sync, kept, history, revisits, visitor, running)
         connect_check(screen, check, Checker(get_pipeline, jobs))
