@@ -159,7 +159,7 @@ def test_facts_faces_and_timeline(page: Page, couple: Path) -> None:
     panel = scanned(page, couple)
     expect(panel.locator(".clip-facts")).to_have_text("640 × 320 · 25 fps · 4 s")
     expect(panel.get_by_role("radio")).to_have_count(3)
-    expect(panel.get_by_role("radio", name="Anyone")).to_be_checked()
+    expect(panel.get_by_role("radio", name="Largest face")).to_be_checked()
     expect(panel.locator(".clip-legend")).to_have_text("face foundno facecut")
     expect(panel.locator(".clip-told")).to_have_text(
         "face found from 0:00.0 to 0:03.0; no face from 0:03.0 to 0:04.0; One cut, at 0:03.0"
@@ -178,9 +178,9 @@ def test_thumbnail_chooses_a_face(page: Page, couple: Path) -> None:
     assert 0 <= seconds < 3
     expect(panel.locator(".clip-mine")).to_have_count(1)
     panel.get_by_role("radio").nth(2).press("ArrowRight")
-    expect(panel.get_by_role("radio", name="Anyone")).to_be_focused()
+    expect(panel.get_by_role("radio", name="Largest face")).to_be_focused()
     chosen(page, lambda now: now[2] is None)
-    panel.get_by_role("radio", name="Anyone").press("ArrowRight")
+    panel.get_by_role("radio", name="Largest face").press("ArrowRight")
     chosen(page, lambda now: now[2] is not None and now[2][0] < 320)
 
 
