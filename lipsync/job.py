@@ -39,6 +39,7 @@ from lipsync.media.sound import check_voice, read_audio
 from lipsync.media.timeline import num_output_frames, part_range, plan_timeline, trim_range
 from lipsync.media.writer import VideoWriter
 from lipsync.score.correlate import judge_clip
+from lipsync.steps import map_steps
 from lipsync.types import (
     Alignment,
     Audio,
@@ -240,15 +241,12 @@ def show_steps(
     check: Callable[[], None] = lambda: None,
 ) -> Generator[Progress, None, _T]:
     """Turn the counts of a stepwise search into progress; return what the search returns."""
-    with closing(steps):
-        while True:
-            try:
-                done = next(steps)
-            except StopIteration as finished:
-                result: _T = finished.value
-                return result
-            check()
-            yield Progress(stage, done, total, clock.seconds_left(done))
+
+    def tell(done: int) -> Progress:
+        check()
+        return Progress(stage, done, total, clock.seconds_left(done))
+
+    return (yield from map_steps(tell, steps))
 
 
 def await_voice(hearing: Future[_T], clock: TimeLeft, total: int) -> Generator[Progress, None, _T]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from lipsync.engines import create_engine, engine_class
 from lipsync.errors import InputError
 from lipsync.estimate import LOADING_SECONDS, Speed, TimeLeft, Work
-from lipsync.face.follow import exhaust, follow_faces
+from lipsync.face.follow import follow_faces
 from lipsync.face.gallery import Gallery
 from lipsync.face.scan import scan_clip
 from lipsync.face.scenes import describe_skipped, leave_out_profiles
@@ -37,6 +37,7 @@ from lipsync.media.output import check_output, partial_file
 from lipsync.media.probe import Limits, probe_clip, probe_voice
 from lipsync.media.timeline import trim_range
 from lipsync.score.correlate import judge_clip
+from lipsync.steps import exhaust
 from lipsync.types import (
     Engine,
     EngineSpec,

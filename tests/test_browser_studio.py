@@ -13,8 +13,8 @@ from conftest import Ffmpeg
 from served_app import CHROMIUM, ServedApp, serve_app
 
 from lipsync.example import example_photo, example_voice
-from lipsync.face.follow import exhaust
 from lipsync.pipeline import LipSyncPipeline
+from lipsync.steps import exhaust
 from lipsync.types import Request
 
 pytest.importorskip("playwright", reason="playwright is not installed")

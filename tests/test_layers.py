@@ -13,7 +13,17 @@ PACKAGE = ROOT / "lipsync"
 
 # From the ground up. A part may import what stands on a lower line; of its own line, only the
 # ground floor may look at its neighbours, and there only to the left.
-GROUND = ("types", "errors", "device", "weights", "presets", "assets", "threads", "example")
+GROUND = (
+    "types",
+    "errors",
+    "device",
+    "weights",
+    "presets",
+    "assets",
+    "threads",
+    "example",
+    "steps",
+)
 FLOORS = (
     GROUND,
     ("media",),

@@ -18,11 +18,11 @@ from media_pattern import TONE, assert_upright, pattern, read_number
 
 from lipsync.bench import media as bench
 from lipsync.errors import InputError, OutputError
-from lipsync.face.follow import exhaust
 from lipsync.media.colour import rgb_image
 from lipsync.media.export import export_before, export_preview, export_side_by_side
 from lipsync.media.frames import read_frames
 from lipsync.media.probe import probe_clip, probe_voice
+from lipsync.steps import exhaust
 from lipsync.types import Frame, Size
 
 FAST = ("-c:v", "libx264", "-preset", "ultrafast", "-crf", "5")

@@ -26,10 +26,10 @@ from lipsync.engines import ENGINES
 from lipsync.engines.draft.engine import DraftEngine
 from lipsync.errors import InputError, LipsyncError, OutputError
 from lipsync.example import example_photo, example_voice
-from lipsync.face.follow import exhaust
 from lipsync.media.frames import read_frames
 from lipsync.media.probe import probe_clip, probe_voice
 from lipsync.media.sound import read_audio
+from lipsync.steps import exhaust
 from lipsync.types import FaceChoice, Frame, Generated, Progress, Scene, Window
 
 GAP = slice(14, 24)  # frames of `gap_clip` in which a grey board hides everything

@@ -14,11 +14,11 @@ from conftest import Ffmpeg
 from lipsync.example import example_photo
 from lipsync.pipeline import LipSyncPipeline
 from lipsync.types import Request
-from lipsync.ui.check import MAX_CLIPS, Checker, Updates
+from lipsync.ui.check import MAX_CLIPS, Checker, CheckUpdates
 from lipsync.ui.check_table import Row
 from lipsync.ui.jobs import Jobs
 
-FIELDS = [field.name for field in fields(Updates)]
+FIELDS = [field.name for field in fields(CheckUpdates)]
 GUEST = gr.Request(session_hash="ada", headers={"accept-language": "en"})
 
 

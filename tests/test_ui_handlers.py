@@ -23,11 +23,11 @@ from lipsync.ui.handlers import Studio
 from lipsync.ui.history import History
 from lipsync.ui.jobs import Jobs
 from lipsync.ui.stage import Stage
-from lipsync.ui.updates import Updates
+from lipsync.ui.updates import JobUpdates
 from lipsync.ui.visitors import new_visitor
 from lipsync.ui.words import words_in
 
-FIELDS = tuple(Updates.__dataclass_fields__)
+FIELDS = tuple(JobUpdates.__dataclass_fields__)
 PAGE = gr.Request(session_hash="ada", headers={"accept-language": "en"})
 VISITOR = new_visitor()
 PRESETS = {preset.name: preset for preset in load_presets([PRESETS_FOLDER], make_settings)[0]}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from lipsync.errors import OutputError
-from lipsync.face.follow import exhaust
+from lipsync.steps import exhaust
 from lipsync.ui.jobs import Jobs, bring_in, hand_out, name_result
 
 

@@ -37,13 +37,14 @@ from lipsync.engines.draft.engine import DraftEngine, DraftSettings
 from lipsync.engines.draft.motion import Person
 from lipsync.errors import InputError, LipsyncError
 from lipsync.face.detect import MediaPipeDetector
-from lipsync.face.follow import exhaust, follow_faces
+from lipsync.face.follow import follow_faces
 from lipsync.face.gallery import Gallery
 from lipsync.face.mouth import measure_mouth, person_face
 from lipsync.face.track import choose_face
 from lipsync.media.frames import read_frames
 from lipsync.media.probe import probe_clip
 from lipsync.pipeline import LipSyncPipeline
+from lipsync.steps import exhaust
 from lipsync.types import FaceChoice, FaceTrack, Generated, Request, Result, Scene, Window
 
 DEFAULT_CLIPS = Path("../shared/clips")

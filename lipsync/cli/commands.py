@@ -26,6 +26,7 @@ from lipsync.cli.report import (
 from lipsync.errors import InputError, LipsyncError
 from lipsync.presets import PRESETS_FOLDER, Preset, Problem, load_presets, preset_folders
 from lipsync.record import make_record, score_to_json, versions
+from lipsync.steps import exhaust
 from lipsync.types import FaceChoice, Request, Result
 
 if TYPE_CHECKING:
@@ -163,7 +164,6 @@ def _faces(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from lipsync.face.follow import exhaust
     from lipsync.media.export import export_preview, export_side_by_side
     from lipsync.media.probe import probe_clip
 

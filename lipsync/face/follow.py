@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Sequence
-from typing import TypeVar
 
 from lipsync.face.cuts import CutFinder, SparseCutFinder
 from lipsync.face.detect import Detector, scale_faces, working_size
@@ -13,7 +12,6 @@ from lipsync.media.frames import read_frames
 from lipsync.media.view import FrameView
 from lipsync.types import Clip, Face, Frame
 
-_T = TypeVar("_T")
 _MATTERS = 0.3  # of the widest face in the frame
 
 
@@ -67,13 +65,3 @@ def follow_faces(
         gallery.offer(row, frame, faces, is_cut)
         yield row + 1
     return tracker.finish()
-
-
-def exhaust(steps: Generator[object, None, _T]) -> _T:
-    """Run a stepwise search to its end, for callers who show no progress; return its result."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as finished:
-            result: _T = finished.value
-            return result

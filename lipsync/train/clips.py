@@ -27,12 +27,13 @@ from lipsync.engines.draft.articulation import VoiceChannels, voice_channels
 from lipsync.errors import InputError
 from lipsync.face import detect, follow, track
 from lipsync.face.detect import Detector, MediaPipeDetector
-from lipsync.face.follow import exhaust, follow_faces
+from lipsync.face.follow import follow_faces
 from lipsync.face.gallery import Gallery
 from lipsync.face.mouth import measure_mouth
 from lipsync.face.track import choose_face
 from lipsync.media.probe import probe_clip
 from lipsync.media.sound import check_voice, read_audio
+from lipsync.steps import exhaust
 from lipsync.types import Audio, FaceChoice
 
 RATE = 25  # Hz, of everything below

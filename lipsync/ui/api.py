@@ -22,6 +22,7 @@ from gradio.utils import get_function_description, get_function_params, get_uplo
 from lipsync.errors import InputError
 from lipsync.presets import Preset
 from lipsync.record import make_record, score_to_json
+from lipsync.steps import map_steps
 from lipsync.types import FaceChoice, Fit, Progress, Request
 from lipsync.ui.choices import Choices, Selection, defaults_for, make_request, used_settings
 from lipsync.ui.jobs import Job, Jobs, bring_in, hand_out, name_result
@@ -161,15 +162,7 @@ class Endpoints:
             steps = self._get_pipeline().score_steps(
                 video, sound, start=_read_second("start", start), end=_read_second("end", end)
             )
-            following = job.follow(steps)
-            with closing(following):
-                while True:
-                    try:
-                        progress = next(following)
-                    except StopIteration as finished:
-                        score = finished.value
-                        break
-                    yield _describe(progress)
+            score = yield from map_steps(_describe, job.follow(steps))
             if score is None:
                 raise InputError(_CANCELLED)
             yield score_to_json(score)

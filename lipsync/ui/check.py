@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -22,6 +21,7 @@ import numpy as np
 from lipsync.media.colour import rgb_image
 from lipsync.media.frames import read_frames
 from lipsync.media.probe import probe_clip
+from lipsync.steps import map_steps
 from lipsync.types import Clip, Progress
 from lipsync.ui import cards
 from lipsync.ui.check_table import Row, describe_rows, summarise, write_csv
@@ -30,30 +30,25 @@ from lipsync.ui.player import Film, player_value
 from lipsync.ui.resident import Pipeline
 from lipsync.ui.score_card import score_card
 from lipsync.ui.trouble import PlainWords
+from lipsync.ui.updates import Beat, Update, Updates
 from lipsync.ui.words import Words, words_for
 
 MAX_CLIPS = 100
 PLAYER_ID = "check-player"
 _THUMBNAIL_SIDE = 160  # px, twice what is shown, for sharp screens
-_UPDATE_SECONDS = 0.2  # more often than five times a second only costs bandwidth
 _ENOUGH = 25  # frames after which the measured speed is believed
 
 
 @dataclass(frozen=True)
-class Updates:
-    """One update for every component a check touches; None leaves a component as it is."""
+class CheckUpdates(Updates):
+    """One update for every component a check touches."""
 
-    status: dict[str, Any] | None = None
-    table: dict[str, Any] | None = None
+    status: Update | None = None
+    table: Update | None = None
     rows: list[Row] | None = None
-    check: dict[str, Any] | None = None
-    cancel: dict[str, Any] | None = None
-    opened: dict[str, Any] | None = None
-
-    def as_list(self) -> list[Any]:
-        """Return the updates in the order of the fields."""
-        values = (getattr(self, f.name) for f in fields(self))
-        return [gr.skip() if value is None else value for value in values]
+    check: Update | None = None
+    cancel: Update | None = None
+    opened: Update | None = None
 
 
 class Checker:
@@ -78,7 +73,7 @@ class Checker:
         if refusal:
             raise gr.Error(refusal, visible=False, print_exception=False)
         self._jobs.announce(_visitor(request))
-        return Updates(
+        return CheckUpdates(
             status=gr.update(value=_progress_html(words("run.waiting"), 0.0, "", words)),
             table=gr.update(value=None, rows=[], thumbnails=[], summary="", csv=""),
             rows=[],
@@ -94,11 +89,11 @@ class Checker:
         with PlainWords(words) as trouble, self._jobs.open(visitor, job) as folder:
             refusal = _refuse(uploads, words)  # once more: a client may come straight here
             if refusal:
-                yield Updates(status=gr.update(value=cards.error_card(refusal))).as_list()
+                yield CheckUpdates(status=gr.update(value=cards.error_card(refusal))).as_list()
             elif not job.is_cancelled:
                 yield from self._check([Path(upload) for upload in uploads], folder, job, words)
         if trouble.sentence is not None:
-            yield Updates(
+            yield CheckUpdates(
                 status=gr.update(value=cards.error_card(trouble.sentence)),
                 check=gr.update(interactive=True),
                 cancel=gr.update(interactive=False),
@@ -144,14 +139,12 @@ class Checker:
         self, uploads: Sequence[Path], folder: Path, job: Job, words: Words
     ) -> Iterator[list[Any]]:
         rows = [Row(upload) for upload in uploads]
-        started = shown_at = time.monotonic()
+        started, beat = time.monotonic(), Beat()
         for place in range(len(rows)):
             rows[place] = _look(rows[place], folder / str(place), words)
             if job.is_cancelled:
                 return
-            is_last = place + 1 == len(rows)
-            if is_last or time.monotonic() > shown_at + _UPDATE_SECONDS:
-                shown_at = time.monotonic()
+            if beat.is_due(at_once=place + 1 == len(rows)):
                 yield _reading(rows, place + 1, words)
         pace = _Pace(rows)
         for place, row in enumerate(rows):
@@ -162,7 +155,7 @@ class Checker:
             if job.is_cancelled:
                 return
             pace.finish(place)
-            yield Updates(table=_table(rows, words), rows=list(rows)).as_list()
+            yield CheckUpdates(table=_table(rows, words), rows=list(rows)).as_list()
         spent = cards.say_seconds(words, time.monotonic() - started)
         yield _idle(rows, words("check.done", count=len(rows), time=spent), words)
 
@@ -213,25 +206,21 @@ def _show(
     words: Words,
 ) -> Generator[list[Any], None, Row]:
     """Turn the judge's progress into updates of the status; return the row."""
-    shown_at = 0.0
-    with closing(scoring):
-        while True:
-            try:
-                progress = next(scoring)
-            except StopIteration as finished:
-                row: Row = finished.value
-                return row
-            if time.monotonic() < shown_at + _UPDATE_SECONDS:
-                continue
-            shown_at = time.monotonic()
-            # before that stage the judge listens, which takes no time beside looking
-            is_looking = progress.stage == "score"
-            share, left = pace.tell(place, is_looking * progress.done / max(progress.total, 1))
-            name, number = rows[place].name, place + 1
-            running = words("check.running", name=name, number=number, total=len(rows))
-            told = "" if left is None else words("run.left", time=cards.say_seconds(words, left))
-            html = _progress_html(running, share, told, words)
-            yield Updates(status=gr.update(value=html)).as_list()
+    name, number = rows[place].name, place + 1
+    running = words("check.running", name=name, number=number, total=len(rows))
+    beat = Beat()
+
+    def tell(progress: Progress) -> list[Any] | None:
+        if not beat.is_due():
+            return None
+        # before that stage the judge listens, which takes no time beside looking
+        is_looking = progress.stage == "score"
+        share, left = pace.tell(place, is_looking * progress.done / max(progress.total, 1))
+        told = "" if left is None else words("run.left", time=cards.say_seconds(words, left))
+        html = _progress_html(running, share, told, words)
+        return CheckUpdates(status=gr.update(value=html)).as_list()
+
+    return (yield from map_steps(tell, scoring))
 
 
 def _look(row: Row, folder: Path, words: Words) -> Row:
@@ -279,7 +268,7 @@ def _refuse(uploads: list[str], words: Words) -> str | None:
 
 def _reading(rows: list[Row], done: int, words: Words) -> list[Any]:
     reading = words("check.reading", number=done, total=len(rows))
-    return Updates(
+    return CheckUpdates(
         status=gr.update(value=_progress_html(reading, 0.0, "", words)),
         table=_table(rows, words, thumbnails=[row.thumbnail for row in rows]),
         rows=list(rows),
@@ -295,7 +284,7 @@ def _idle(rows: list[Row], sentence: str, words: Words) -> list[Any]:
     """Return the end of a check: only what was finished is in `rows`."""
     thumbnails = [row.thumbnail for row in rows]
     csv = write_csv(rows, words) if rows else ""
-    return Updates(
+    return CheckUpdates(
         status=gr.update(value=f'<p class="check-end" role="status">{escape(sentence)}</p>'),
         table=_table(rows, words, thumbnails=thumbnails, csv=csv),
         rows=rows,

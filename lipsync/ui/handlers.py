@@ -1,13 +1,12 @@
 """What happens on a click: events go to the pipeline, its progress becomes component updates.
 
-A handler knows no component; `updates.Updates` names what it changes. Every handler takes the
+A handler knows no component; `updates.JobUpdates` names what it changes. Every handler takes the
 request first, and the chosen settings last, in the order of the fields of `Choices`.
 """
 
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,11 +15,11 @@ from typing import Any
 import gradio as gr
 
 from lipsync.errors import InputError
-from lipsync.face.follow import exhaust
 from lipsync.media.export import export_before
 from lipsync.media.probe import Limits, probe_clip
 from lipsync.presets import Preset
 from lipsync.record import make_record, score_to_json
+from lipsync.steps import exhaust
 from lipsync.types import Progress, Request, Result
 from lipsync.ui import cards, updates
 from lipsync.ui.choices import Choices, make_request
@@ -34,13 +33,11 @@ from lipsync.ui.previews import middle_picture, preview_voice
 from lipsync.ui.resident import Pipeline
 from lipsync.ui.stage import Stage
 from lipsync.ui.trouble import PlainWords
-from lipsync.ui.updates import Updates
+from lipsync.ui.updates import Beat, JobUpdates
 from lipsync.ui.visitors import read_visitor
 from lipsync.ui.words import Words, words_for
 
 log = logging.getLogger(__name__)
-
-_UPDATE_SECONDS = 0.2  # more often than five times a second only costs bandwidth
 
 
 @dataclass(frozen=True)
@@ -127,10 +124,10 @@ class Studio:
         words = words_for(request)
         cancelled = self._jobs.cancel(session_of(request))
         if not cancelled:  # it ended in this very moment
-            return Updates(cancel=updates.LOCKED).as_list()
+            return JobUpdates(cancel=updates.LOCKED).as_list()
         if all(job.is_delivered for job in cancelled):
             line = cards.quiet_line(words("run.stopped-extras"))
-            return Updates(extras=updates.shown(line), cancel=updates.LOCKED).as_list()
+            return JobUpdates(extras=updates.shown(line), cancel=updates.LOCKED).as_list()
         return updates.idle(cards.sentence_card(words("run.cancelled"))).as_list()
 
     def leave(self, request: gr.Request) -> None:
@@ -191,12 +188,12 @@ class Studio:
         except InputError:
             return None
 
-    def _run(self, order: _Order) -> Iterator[Updates]:
+    def _run(self, order: _Order) -> Iterator[JobUpdates]:
         job, words = order.job, order.words
         result: Result | None = None
         if not job.is_cancelled:  # while it waited
             steps = job.follow(self._get_pipeline().sync(order.request))
-            for progress in _at_most_every(_UPDATE_SECONDS, steps):
+            for progress in _on_the_beat(steps):
                 job.seconds_left = progress.seconds_left
                 result = progress.result
                 if result is None:
@@ -224,7 +221,7 @@ class Studio:
             voice_name=order.voice_name,
         )
 
-    def _add_extras(self, order: _Order, entry: Entry) -> Iterator[Updates]:
+    def _add_extras(self, order: _Order, entry: Entry) -> Iterator[JobUpdates]:
         """Show the result at once; then make what stands beside it, unless told to stop."""
         words, job = order.words, order.job
         with PlainWords(words) as trouble:
@@ -240,7 +237,7 @@ class Studio:
                 yield self._stage.show_score(entry, words)
             yield self._stage.show_comparison(entry, words)
         if trouble.sentence is not None:
-            yield Updates(extras=updates.shown(cards.error_card(trouble.sentence)))
+            yield JobUpdates(extras=updates.shown(cards.error_card(trouble.sentence)))
 
     def _attach_before(self, order: _Order, entry: Entry) -> Entry:
         before, asked = order.folder / "before.mp4", order.request
@@ -273,11 +270,10 @@ class Studio:
             self._history.update_record(entry, record)
 
 
-def _at_most_every(seconds: float, steps: Iterator[Progress]) -> Iterator[Progress]:
-    """Yield the first progress of every stage and the result, others at most every `seconds`."""
-    stage, shown_at = "", 0.0
+def _on_the_beat(steps: Iterator[Progress]) -> Iterator[Progress]:
+    """Yield the first progress of every stage and the result, others when they are due."""
+    stage, beat = "", Beat()
     for progress in steps:
-        now = time.monotonic()
-        if progress.result or progress.stage != stage or now > shown_at + seconds:
-            stage, shown_at = progress.stage, now
+        if beat.is_due(at_once=bool(progress.result) or progress.stage != stage):
+            stage = progress.stage
             yield progress

@@ -8,9 +8,9 @@ from typing import Any
 import gradio as gr
 
 from lipsync.errors import InputError
-from lipsync.face.follow import exhaust
 from lipsync.media.export import export_side_by_side
 from lipsync.presets import Preset
+from lipsync.steps import exhaust
 from lipsync.ui import cards, updates
 from lipsync.ui.again import change_choices
 from lipsync.ui.choices import Selection
@@ -20,7 +20,7 @@ from lipsync.ui.jobs import Jobs, hand_out, session_of
 from lipsync.ui.preset_panel import PresetPanel, write_choices
 from lipsync.ui.stage import SYNC, Stage
 from lipsync.ui.trouble import PlainWords
-from lipsync.ui.updates import Updates
+from lipsync.ui.updates import JobUpdates
 from lipsync.ui.visitors import read_visitor
 from lipsync.ui.words import words_for
 
@@ -58,7 +58,7 @@ class Revisits:
         with PlainWords(words) as trouble:
             action = read_action(asked)
             if action.kind != "show":
-                return [gr.skip(), *Updates().as_list()]
+                return [gr.skip(), *JobUpdates().as_list()]
             entry = self._history.get(read_visitor(visitor), action.ids[0])
             return [gr.Tabs(selected=SYNC), *self._stage.show(entry, words).as_list()]
         return [gr.skip(), *updates.idle(cards.error_card(trouble.sentence or "")).as_list()]
@@ -88,7 +88,7 @@ class Revisits:
         """Make the side-by-side video of the job on the stage, and offer it."""
         session, words = session_of(request), words_for(request)
         line = cards.quiet_line(words("run.making-both"))
-        yield Updates(extras=updates.shown(line), cancel=gr.update(interactive=True)).as_list()
+        yield JobUpdates(extras=updates.shown(line), cancel=gr.update(interactive=True)).as_list()
         job = self._jobs.claim(session)
         job.is_delivered = True  # whatever is asked for next matters more
         with PlainWords(words) as trouble, self._jobs.open(session, job) as folder:
@@ -103,7 +103,7 @@ class Revisits:
             if job.is_cancelled:
                 return
             made = hand_out(both, both.name)
-            yield Updates(
+            yield JobUpdates(
                 extras=updates.shown(""),
                 make_both=gr.update(visible=False),
                 both=gr.update(value=str(made), visible=True),
@@ -111,7 +111,7 @@ class Revisits:
             ).as_list()
         if trouble.sentence is not None:
             trouble_card = cards.error_card(trouble.sentence)
-            yield Updates(extras=updates.shown(trouble_card), cancel=updates.LOCKED).as_list()
+            yield JobUpdates(extras=updates.shown(trouble_card), cancel=updates.LOCKED).as_list()
 
 
 def _selection_of(record: Mapping[str, Any]) -> Selection:

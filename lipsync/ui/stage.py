@@ -17,7 +17,7 @@ from lipsync.ui.again import list_changes
 from lipsync.ui.history import Entry, History
 from lipsync.ui.player import Film, player_value
 from lipsync.ui.score_card import score_card
-from lipsync.ui.updates import Updates, shown
+from lipsync.ui.updates import JobUpdates, shown
 from lipsync.ui.words import Words
 
 SYNC = "sync"  # id of the tab that holds the stage
@@ -31,7 +31,7 @@ class Stage:
         self._presets = presets
         self.history = history
 
-    def show(self, entry: Entry, words: Words, extras: str = "") -> Updates:
+    def show(self, entry: Entry, words: Words, extras: str = "") -> JobUpdates:
         """Return the updates that show `entry`; `extras` says what is still being made for it.
 
         Raises InputError where the entry is gone.
@@ -39,7 +39,7 @@ class Stage:
         record = entry.read_record()
         lent = self.history.lend(entry)
         changes = list_changes(entry.choices, self._presets, words)
-        return Updates(
+        return JobUpdates(
             status=gr.update(value="", visible=False),
             player=gr.update(value=_play(entry, record, words), visible=True),
             score=shown(_judge(record, words)),
@@ -58,18 +58,18 @@ class Stage:
             shown=entry.id,
         )
 
-    def show_comparison(self, entry: Entry, words: Words, extras: str = "") -> Updates:
+    def show_comparison(self, entry: Entry, words: Words, extras: str = "") -> JobUpdates:
         """Return the updates that add the source beside the result, and what comes after it."""
-        return Updates(
+        return JobUpdates(
             player=gr.update(value=_play(entry, entry.read_record(), words)),
             extras=shown(cards.quiet_line(extras) if extras else ""),
             make_both=gr.update(visible=True),
             cancel=gr.update(interactive=bool(extras)),
         )
 
-    def show_score(self, entry: Entry, words: Words) -> Updates:
+    def show_score(self, entry: Entry, words: Words) -> JobUpdates:
         """Return the updates that show score and record anew, now with the source's own."""
-        return Updates(
+        return JobUpdates(
             score=shown(_judge(entry.read_record(), words)),
             record=gr.update(value=str(self.history.lend(entry).record)),
         )

@@ -35,7 +35,7 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Outputs:
-    """What a job changes; the order is that of `updates.Updates`."""
+    """What a job changes; the order is that of `updates.JobUpdates`."""
 
     status: gr.HTML
     player: gr.HTML

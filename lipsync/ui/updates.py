@@ -1,9 +1,11 @@
-"""What a job changes on the screen: one update per component, in the order the layout binds."""
+"""What handlers change on the screen: one update per component, in the order the layout binds."""
 
 from __future__ import annotations
 
+import math
+import time
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, cast
 
 import gradio as gr
 
@@ -11,9 +13,24 @@ Update = dict[str, Any]
 LOCKED: Update = gr.update(interactive=False)
 
 
-@dataclass(frozen=True)
+_BEAT_SECONDS = 0.2  # more often than five times a second only costs bandwidth
+
+
 class Updates:
-    """One update for every component a job touches; None leaves a component as it is."""
+    """One update for each of some components, a dataclass with a field for each of them.
+
+    None leaves a component as it is.
+    """
+
+    def as_list(self) -> list[Any]:
+        """Return the updates in the order of the fields."""
+        values = (getattr(self, one.name) for one in fields(cast(Any, self)))
+        return [gr.skip() if value is None else value for value in values]
+
+
+@dataclass(frozen=True)
+class JobUpdates(Updates):
+    """One update for every component a job touches."""
 
     status: Update | None = None
     player: Update | None = None
@@ -32,15 +49,27 @@ class Updates:
     clock: gr.Timer | None = None  # the timer that asks for the place in the queue
     shown: Update | str | None = None  # id of the history entry on the stage
 
-    def as_list(self) -> list[Any]:
-        """Return the updates in the order of the fields."""
-        values = (getattr(self, f.name) for f in fields(self))
-        return [gr.skip() if value is None else value for value in values]
+
+class Beat:
+    """The rhythm in which progress is shown."""
+
+    def __init__(self, seconds: float = _BEAT_SECONDS) -> None:
+        """Progress is due at once, then `seconds` after it was shown last."""
+        self._seconds = seconds
+        self._shown_at = -math.inf
+
+    def is_due(self, at_once: bool = False) -> bool:
+        """Return whether to show progress now, in any case where it has to be `at_once`."""
+        now = time.monotonic()
+        is_due = at_once or now >= self._shown_at + self._seconds
+        if is_due:
+            self._shown_at = now
+        return is_due
 
 
-def starting(status: str) -> Updates:
+def starting(status: str) -> JobUpdates:
     """Return the updates right after the click: the old result makes room."""
-    return Updates(
+    return JobUpdates(
         status=gr.update(value=status, visible=True),
         player=gr.update(value=None, visible=False),
         score=gr.update(value="", visible=False),
@@ -55,9 +84,9 @@ def starting(status: str) -> Updates:
     )
 
 
-def working(status: str) -> Updates:
+def working(status: str) -> JobUpdates:
     """Return the updates while a job runs."""
-    return Updates(
+    return JobUpdates(
         status=gr.update(value=status, visible=True),
         generate=gr.update(interactive=False),
         preview=gr.update(interactive=False),
@@ -66,9 +95,9 @@ def working(status: str) -> Updates:
     )
 
 
-def idle(status: str) -> Updates:
+def idle(status: str) -> JobUpdates:
     """Return the updates after a job that gave no result."""
-    return Updates(
+    return JobUpdates(
         status=gr.update(value=status, visible=True),
         generate=gr.update(interactive=True),
         preview=gr.update(interactive=True),
