@@ -25,8 +25,8 @@ from lipsync.record import make_record, score_to_json
 from lipsync.steps import map_steps
 from lipsync.types import FaceChoice, Fit, Progress, Request
 from lipsync.ui.choices import Choices, Selection, defaults_for, make_request, used_settings
+from lipsync.ui.events import IN_LINE
 from lipsync.ui.jobs import Job, Jobs, bring_in, hand_out, name_result
-from lipsync.ui.line import DEVICE
 from lipsync.ui.resident import Pipeline
 from lipsync.ui.trouble import PlainWords
 from lipsync.ui.words import words_in
@@ -44,9 +44,8 @@ def lay_out_api(
 ) -> None:
     """Add the endpoints to `screen` while it is built; `presets` are those there are, by name."""
     endpoints = Endpoints(get_pipeline, jobs, presets)
-    on_device: dict[str, Any] = {"concurrency_limit": 1, "concurrency_id": DEVICE}
-    _add(screen, endpoints.sync, **on_device)
-    _add(screen, endpoints.score, **on_device)
+    _add(screen, endpoints.sync, **IN_LINE)
+    _add(screen, endpoints.score, **IN_LINE)
     _add(screen, endpoints.presets, queue=False)
 
 

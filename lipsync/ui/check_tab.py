@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import gradio as gr
 
 from lipsync.ui.check import PLAYER_ID, Checker
+from lipsync.ui.events import AT_ONCE, ON_DEVICE
 from lipsync.ui.player import make_player
 from lipsync.ui.uploads import make_upload
 from lipsync.ui.widgets import make_widget
 from lipsync.ui.words import label
 
 _KINDS = ["video", ".mkv", ".avi", ".mov", ".mp4", ".webm", ".mpg"]
-_INNER: dict[str, Any] = {
-    "api_visibility": "private",
-    "show_progress": "hidden",
-    "queue": False,
-}
 # the row that was opened may lie below the screen
 _SHOW_ROW = """() => {
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -77,24 +72,16 @@ def lay_out_check() -> CheckTab:
 def connect_check(screen: gr.Blocks, tab: CheckTab, checker: Checker) -> None:
     """Send the tab's events to `checker`; `screen` is the page, whose closing stops a check."""
     outputs = [tab.status, tab.table, tab.rows, tab.check, tab.cancel, tab.opened]
-    tab.clips.change(checker.explain, tab.clips, tab.status, **_INNER)
-    heard = tab.check.click(checker.explain, tab.clips, tab.status, **_INNER).then(
-        checker.announce, tab.clips, outputs, **_INNER
+    tab.clips.change(checker.explain, tab.clips, tab.status, **AT_ONCE)
+    heard = tab.check.click(checker.explain, tab.clips, tab.status, **AT_ONCE).then(
+        checker.announce, tab.clips, outputs, **AT_ONCE
     )
-    running = heard.success(
-        checker.check,
-        tab.clips,
-        outputs,
-        api_visibility="private",
-        show_progress="hidden",
-        concurrency_limit=1,
-        concurrency_id="device",
-    )
-    tab.cancel.click(checker.cancel, tab.rows, outputs, cancels=[running], **_INNER)
+    running = heard.success(checker.check, tab.clips, outputs, **ON_DEVICE)
+    tab.cancel.click(checker.cancel, tab.rows, outputs, cancels=[running], **AT_ONCE)
     tab.table.input(
         checker.open_row,
         [tab.table, tab.rows],
         [tab.opened, tab.heading, tab.player, tab.card],
-        **_INNER,
-    ).then(None, js=_SHOW_ROW, **_INNER)
+        **AT_ONCE,
+    ).then(None, js=_SHOW_ROW, **AT_ONCE)
     screen.unload(checker.leave)

@@ -22,6 +22,7 @@ from lipsync.media.probe import Limits, probe_clip
 from lipsync.types import Clip, Scan
 from lipsync.ui import cards
 from lipsync.ui.choices import Selection
+from lipsync.ui.events import AT_ONCE, QUIET
 from lipsync.ui.previews import file_address, first_picture
 from lipsync.ui.trouble import PlainWords
 from lipsync.ui.widgets import make_widget
@@ -91,13 +92,14 @@ def connect_clip(
     Returns the scan, so that ``.then(…)`` can follow its end.
     """
     # "multiple": a new clip is shown at once although the scan of the last one has not ended yet
-    quiet: dict[str, Any] = {
-        "api_visibility": "private",
-        "show_progress": "hidden",
-        "trigger_mode": "multiple",
-    }
-    scanned = field.change(scanner.show, field, view, queue=False, **quiet).then(
-        scanner.scan, field, view, concurrency_limit=1, concurrency_id="scan", **quiet
+    scanned = field.change(scanner.show, field, view, trigger_mode="multiple", **AT_ONCE).then(
+        scanner.scan,
+        field,
+        view,
+        concurrency_limit=1,
+        concurrency_id="scan",
+        trigger_mode="multiple",
+        **QUIET,
     )
     screen.unload(scanner.leave)
     return scanned

@@ -18,6 +18,7 @@ from gradio.events import Dependency
 
 from lipsync.errors import InputError
 from lipsync.presets import Preset
+from lipsync.ui.events import AT_ONCE
 from lipsync.ui.history import Entry, History
 from lipsync.ui.player import make_player, player_value
 from lipsync.ui.previews import file_address
@@ -31,11 +32,6 @@ Kind = Literal["show", "again", "delete", "compare"]
 WIDGET, PLAYER = "history", "history-player"  # element ids
 
 _ID = re.compile(r"[0-9a-f]{1,64}")
-_INNER: dict[str, Any] = {
-    "api_visibility": "private",
-    "show_progress": "hidden",
-    "queue": False,
-}
 # the player lies below the list
 _SHOW_PLAYER = f"""() => {{
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -72,9 +68,9 @@ def connect_history(
 ) -> None:
     """Send the tab's events to `handlers`; the first list follows `ready`, after which `visitor`
     holds a token."""
-    ready.then(handlers.list_entries, visitor, tab.widget, **_INNER)
-    tab.widget.input(handlers.act, [visitor, tab.widget], [tab.widget, tab.player], **_INNER).then(
-        None, js=_SHOW_PLAYER, **_INNER
+    ready.then(handlers.list_entries, visitor, tab.widget, **AT_ONCE)
+    tab.widget.input(handlers.act, [visitor, tab.widget], [tab.widget, tab.player], **AT_ONCE).then(
+        None, js=_SHOW_PLAYER, **AT_ONCE
     )
 
 

@@ -22,6 +22,7 @@ from lipsync.ui.api import lay_out_api
 from lipsync.ui.check import Checker
 from lipsync.ui.check_tab import connect_check, lay_out_check
 from lipsync.ui.clip_panel import ClipScanner, connect_clip
+from lipsync.ui.events import AT_ONCE, ON_DEVICE
 from lipsync.ui.handlers import Studio
 from lipsync.ui.history import KEEP_SECONDS, History
 from lipsync.ui.history_tab import (
@@ -31,7 +32,6 @@ from lipsync.ui.history_tab import (
     lay_out_history,
 )
 from lipsync.ui.jobs import Jobs
-from lipsync.ui.line import DEVICE
 from lipsync.ui.preset_panel import connect_choices
 from lipsync.ui.resident import Pipeline, Resident
 from lipsync.ui.revisit import Revisits
@@ -54,12 +54,6 @@ _SAVE_BOTH = """() => {
     document.querySelector("#both a, a#both, button#both")?.click();
     return [];
 }"""
-
-# events of the screen alone: no client calls them, and nothing flickers while they run
-_QUIET: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-_AT_ONCE: dict[str, Any] = {**_QUIET, "queue": False}
-# whatever works on the one device, one after the other
-_ON_DEVICE: dict[str, Any] = {**_QUIET, "concurrency_limit": 1, "concurrency_id": DEVICE}
 
 
 def build_ui(
@@ -125,24 +119,24 @@ def _connect_inputs(
 ) -> None:
     """Show at once what was brought and chosen, and what it would take."""
     inputs = sync.inputs
-    inputs.voice.change(studio.preview_voice, inputs.voice, inputs.voice_view, **_AT_ONCE)
+    inputs.voice.change(studio.preview_voice, inputs.voice, inputs.voice_view, **AT_ONCE)
     scanned = connect_clip(screen, inputs.clip, inputs.clip_view, scanner)
     connect_choices(screen, inputs.presets)
     order, times = _order_of(sync, visitor), inputs.presets.cards
-    scanned.then(studio.tell_times, order, times, **_AT_ONCE)
+    scanned.then(studio.tell_times, order, times, **AT_ONCE)
     gr.on(
         [inputs.voice.change, *(part.change for part in inputs.presets.inputs)],
         studio.tell_times,
         order,
         times,
         trigger_mode="always_last",
-        **_AT_ONCE,
+        **AT_ONCE,
     )
     screen.load(
         lambda: (str(example_photo()), str(example_voice())),
         None,
         [inputs.clip, inputs.voice],
-        **_AT_ONCE,
+        **AT_ONCE,
     )
 
 
@@ -153,7 +147,7 @@ def _connect_job(
     out = sync.outputs
     run = partial(_run, sync, studio, visitor)
     running = [run(out.generate.click, studio.generate), run(out.preview.click, studio.preview)]
-    out.clock.tick(studio.tell_place, None, out.status, **_AT_ONCE)
+    out.clock.tick(studio.tell_place, None, out.status, **AT_ONCE)
     screen.unload(studio.leave)
     return running
 
@@ -174,12 +168,12 @@ def _connect_result(
         revisits.change,
         [visitor, out.shown, out.again],
         sync.inputs.presets.outputs,
-        **_AT_ONCE,
+        **AT_ONCE,
     )
     again = _run(sync, studio, visitor, changed.success, studio.generate)
-    both = out.make_both.click(revisits.make_both, [visitor, out.shown], every, **_ON_DEVICE)
-    both.success(None, js=_SAVE_BOTH, **_AT_ONCE)
-    out.cancel.click(studio.cancel, None, every, cancels=[*running, again, both], **_AT_ONCE)
+    both = out.make_both.click(revisits.make_both, [visitor, out.shown], every, **ON_DEVICE)
+    both.success(None, js=_SAVE_BOTH, **AT_ONCE)
+    out.cancel.click(studio.cancel, None, every, cancels=[*running, again, both], **AT_ONCE)
     return again
 
 
@@ -195,13 +189,13 @@ def _connect_history(
 ) -> None:
     """Keep the list fresh, and bring jobs of the history back to the stage and the inputs."""
     inputs, asked = sync.inputs, [visitor, kept.widget]
-    page.select(history.list_entries, visitor, kept.widget, **_AT_ONCE)
+    page.select(history.list_entries, visitor, kept.widget, **AT_ONCE)
     for job in running:
-        job.then(history.list_entries, visitor, kept.widget, **_AT_ONCE)
+        job.then(history.list_entries, visitor, kept.widget, **AT_ONCE)
     stage = list(vars(sync.outputs).values())
-    kept.widget.input(revisits.show, asked, [tabs, *stage], **_AT_ONCE)
+    kept.widget.input(revisits.show, asked, [tabs, *stage], **AT_ONCE)
     brought = [inputs.clip, inputs.voice, inputs.clip_view, *inputs.presets.outputs]
-    kept.widget.input(revisits.reuse, asked, [tabs, *brought], **_AT_ONCE)
+    kept.widget.input(revisits.reuse, asked, [tabs, *brought], **AT_ONCE)
 
 
 def _run(
@@ -213,8 +207,8 @@ def _run(
 ) -> Dependency:
     """Let `event` start a job: heard at once, done when the device is free."""
     inputs, outputs = _order_of(sync, visitor), list(vars(sync.outputs).values())
-    heard = event(studio.announce, inputs, outputs, js=_SHOW_RESULT, **_AT_ONCE)
-    return heard.then(make, inputs, outputs, **_ON_DEVICE)
+    heard = event(studio.announce, inputs, outputs, js=_SHOW_RESULT, **AT_ONCE)
+    return heard.then(make, inputs, outputs, **ON_DEVICE)
 
 
 def _order_of(sync: SyncTab, visitor: gr.BrowserState) -> list[Any]:

@@ -31,6 +31,7 @@ from lipsync.ui.choices import (
     switch_preset,
     used_settings,
 )
+from lipsync.ui.events import AT_ONCE
 from lipsync.ui.widgets import make_widget
 from lipsync.ui.words import LOCALES, Words, label, words_for, words_in
 
@@ -39,8 +40,6 @@ STORAGE_KEY = "lipsync-studio-choices"
 _RATES = [(rate, rate) for rate in ("24", "25", "30", "50", "60")]
 _RATES.insert(2, ("29.97", "30000/1001"))
 _NAMES = tuple(field.name for field in fields(Choices))
-# events of the screen alone: no client calls them, and nothing flickers while they run
-_PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden", "queue": False}
 
 
 @dataclass(frozen=True)
@@ -144,11 +143,11 @@ def connect_choices(screen: gr.Blocks, panel: PresetPanel) -> None:
     else the first preset's defaults, and carry every change into both."""
     keeper = _Keeper(panel)
     kept = [panel.link, panel.memory]
-    screen.load(keeper.restore, panel.memory, [*panel.outputs, panel.notice], **_PRIVATE)
+    screen.load(keeper.restore, panel.memory, [*panel.outputs, panel.notice], **AT_ONCE)
     panel.cards.input(
-        keeper.choose_preset, [panel.shown_preset, *panel.inputs], panel.outputs, **_PRIVATE
+        keeper.choose_preset, [panel.shown_preset, *panel.inputs], panel.outputs, **AT_ONCE
     )
-    panel.dice.click(keeper.throw_dice, panel.inputs, [panel.seed, *kept], **_PRIVATE)
+    panel.dice.click(keeper.throw_dice, panel.inputs, [panel.seed, *kept], **AT_ONCE)
     gr.on(
         [component.input for component in panel.inputs[1:]],
         keeper.keep,
@@ -156,7 +155,7 @@ def connect_choices(screen: gr.Blocks, panel: PresetPanel) -> None:
         kept,
         # a slider on its way sends many values: the last one must be what stays
         trigger_mode="always_last",
-        **_PRIVATE,
+        **AT_ONCE,
     )
 
 

@@ -13,6 +13,8 @@ from typing import Any
 import gradio as gr
 from gradio.events import Dependency
 
+from lipsync.ui.events import AT_ONCE
+
 _TOKEN_BYTES = 32
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}")  # 32 bytes as `token_urlsafe` writes them
 _STORAGE_KEY = "lipsync-studio-visitor"
@@ -44,11 +46,4 @@ def read_visitor(value: Any) -> str:
 
 def connect_visitor(screen: gr.Blocks, state: gr.BrowserState) -> Dependency:
     """Give every page that loads `screen` its token; ``.then(…)`` follows once it is there."""
-    return screen.load(
-        read_visitor,
-        state,
-        state,
-        api_visibility="private",
-        show_progress="hidden",
-        queue=False,
-    )
+    return screen.load(read_visitor, state, state, **AT_ONCE)
