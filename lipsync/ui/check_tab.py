@@ -14,13 +14,7 @@ from lipsync.ui.widgets import make_widget
 from lipsync.ui.words import label
 
 _KINDS = ["video", ".mkv", ".avi", ".mov", ".mp4", ".webm", ".mpg"]
-# the row that was opened may lie below the screen
-_SHOW_ROW = """() => {
-    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    const opened = document.getElementById("check-opened");
-    if (opened) opened.scrollIntoView({behavior: calm ? "auto" : "smooth", block: "nearest"});
-    return [];
-}"""
+_SHOW_ROW = '() => { studio.reveal("#check-opened"); return []; }'
 
 
 @dataclass(frozen=True)

@@ -32,13 +32,7 @@ Kind = Literal["show", "again", "delete", "compare"]
 WIDGET, PLAYER = "history", "history-player"  # element ids
 
 _ID = re.compile(r"[0-9a-f]{1,64}")
-# the player lies below the list
-_SHOW_PLAYER = f"""() => {{
-    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    const player = document.querySelector("#{PLAYER} .player:not([hidden])");
-    if (player) player.scrollIntoView({{behavior: calm ? "auto" : "smooth", block: "nearest"}});
-    return [];
-}}"""
+_SHOW_PLAYER = f'() => {{ studio.reveal("#{PLAYER} .player:not([hidden])"); return []; }}'
 
 
 @dataclass(frozen=True)

@@ -43,13 +43,7 @@ from lipsync.ui.words import label
 QUEUE_LENGTH = 64
 SWEEP_SECONDS = 1800  # how often old uploads and results are looked for
 
-# on a phone the result lies below the button: bring it into view
-_SHOW_RESULT = """(...values) => {
-    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-    document.getElementById("result").scrollIntoView(
-        {behavior: calm ? "auto" : "smooth", block: "nearest"});
-    return values;
-}"""
+_SHOW_RESULT = '(...values) => { studio.reveal("#result"); return values; }'
 _SAVE_BOTH = """() => {
     document.querySelector("#both a, a#both, button#both")?.click();
     return [];

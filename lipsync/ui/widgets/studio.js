@@ -52,5 +52,12 @@ window.studio = (() => {
     return `${Math.floor(tenths / 600)}:${rest}.${tenths % 10}`;
   }
 
-  return { locale, t, h, clock, widgets: {} };
+  // reveal("#result"): on a phone much lies below what was pressed
+  function reveal(selector) {
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    const options = { behavior: calm ? "auto" : "smooth", block: "nearest" };
+    document.querySelector(selector)?.scrollIntoView(options);
+  }
+
+  return { locale, t, h, clock, reveal, widgets: {} };
 })();
