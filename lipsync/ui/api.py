@@ -24,9 +24,17 @@ from lipsync.presets import Preset
 from lipsync.record import make_record, score_to_json
 from lipsync.steps import map_steps
 from lipsync.types import FaceChoice, Fit, Progress, Request
-from lipsync.ui.choices import Choices, Selection, defaults_for, make_request, used_settings
+from lipsync.ui.choices import (
+    Choices,
+    Selection,
+    defaults_for,
+    find_preset,
+    make_request,
+    used_settings,
+)
 from lipsync.ui.events import IN_LINE
-from lipsync.ui.jobs import Job, Jobs, bring_in, hand_out, name_result
+from lipsync.ui.jobs import Job, Jobs, bring_in, hand_out, name_result, session_of
+from lipsync.ui.numbers import is_number, is_whole
 from lipsync.ui.resident import Pipeline
 from lipsync.ui.trouble import PlainWords
 from lipsync.ui.words import words_in
@@ -113,8 +121,7 @@ class Endpoints:
             record: settings, versions, timings and sync score of the job; while it runs: stage, done, total and seconds_left
         """  # noqa: E501 — one line each is how Gradio reads them
         with self._open(request) as (job, folder):
-            chosen = self._choose(preset)
-            usual = defaults_for(chosen)
+            usual = defaults_for(find_preset(preset, self._presets))
             choices = Choices(
                 preset=preset,
                 steps=usual.steps if steps is None else steps,
@@ -192,9 +199,9 @@ class Endpoints:
     @contextmanager
     def _open(self, request: gr.Request) -> Iterator[tuple[Job, Path]]:
         """Lend a job and its folder; what goes wrong inside reaches the client as one sentence."""
-        visitor = request.session_hash or "nobody"
-        job = self._jobs.claim(visitor)
-        with PlainWords(words_in("en")) as trouble, self._jobs.open(visitor, job) as folder:
+        session = session_of(request)
+        job = self._jobs.claim(session)
+        with PlainWords(words_in("en")) as trouble, self._jobs.open(session, job) as folder:
             yield job, folder
         if trouble.sentence is not None:
             raise gr.Error(trouble.sentence, print_exception=False)
@@ -212,14 +219,6 @@ class Endpoints:
                     return
                 yield None, _describe(progress)
         raise InputError(_CANCELLED)
-
-    def _choose(self, name: Any) -> Preset:
-        if not isinstance(name, str) or name not in self._presets:
-            known = ", ".join(self._presets)
-            raise InputError(
-                f"There is no preset called {str(name)[:40]!r}; choose one of: {known}."
-            )
-        return self._presets[name]
 
 
 def _add(screen: gr.Blocks, endpoint: Callable[..., Any], **options: Any) -> None:
@@ -263,11 +262,11 @@ def _name_of(upload: Any) -> str:
 
 
 def _read_click(face: Any) -> Any:
-    return None if _is_whole(face) else face
+    return None if is_whole(face) else face
 
 
 def _read_number(face: Any) -> FaceChoice | None:
-    if not _is_whole(face):
+    if not is_whole(face):
         return None
     if not 1 <= face <= _MOST_FACES:
         raise InputError(
@@ -280,13 +279,9 @@ def _read_number(face: Any) -> FaceChoice | None:
 def _read_second(name: str, value: Any) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1e9:
+    if not is_number(value) or not 0 <= value <= 1e9:
         raise InputError(f"The {name} is {str(value)[:20]!r}; give seconds from 0 upwards or null.")
     return float(value)
-
-
-def _is_whole(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _describe(progress: Progress) -> dict[str, Any]:

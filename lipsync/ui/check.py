@@ -25,7 +25,8 @@ from lipsync.steps import map_steps
 from lipsync.types import Clip, Progress
 from lipsync.ui import cards
 from lipsync.ui.check_table import Row, describe_rows, summarise, write_csv
-from lipsync.ui.jobs import Job, Jobs, bring_in
+from lipsync.ui.jobs import Job, Jobs, bring_in, session_of
+from lipsync.ui.numbers import is_whole
 from lipsync.ui.player import Film, player_value
 from lipsync.ui.resident import Pipeline
 from lipsync.ui.score_card import score_card
@@ -72,7 +73,7 @@ class Checker:
         refusal = _refuse(uploads, words)
         if refusal:
             raise gr.Error(refusal, visible=False, print_exception=False)
-        self._jobs.announce(_visitor(request))
+        self._jobs.announce(_line_of(request))
         return CheckUpdates(
             status=gr.update(value=_progress_html(words("run.waiting"), 0.0, "", words)),
             table=gr.update(value=None, rows=[], thumbnails=[], summary="", csv=""),
@@ -84,9 +85,9 @@ class Checker:
 
     def check(self, uploads: list[str], request: gr.Request) -> Iterator[list[Any]]:
         """Score one clip after the other; yield updates while it works."""
-        words, visitor = words_for(request), _visitor(request)
-        job = self._jobs.claim(visitor)
-        with PlainWords(words) as trouble, self._jobs.open(visitor, job) as folder:
+        words, line = words_for(request), _line_of(request)
+        job = self._jobs.claim(line)
+        with PlainWords(words) as trouble, self._jobs.open(line, job) as folder:
             refusal = _refuse(uploads, words)  # once more: a client may come straight here
             if refusal:
                 yield CheckUpdates(status=gr.update(value=cards.error_card(refusal))).as_list()
@@ -101,7 +102,7 @@ class Checker:
 
     def cancel(self, rows: list[Row], request: gr.Request) -> list[Any]:
         """Stop the visitor's check, waiting or running; what is finished stays."""
-        self._jobs.cancel(_visitor(request))
+        self._jobs.cancel(_line_of(request))
         words = words_for(request)
         finished = [row for row in rows if row.is_done]
         if not rows:
@@ -112,7 +113,7 @@ class Checker:
 
     def leave(self, request: gr.Request) -> None:
         """Stop the check of a visitor who closed the page, so that the next job starts."""
-        self._jobs.cancel(_visitor(request))
+        self._jobs.cancel(_line_of(request))
 
     def open_row(self, chosen: Any, rows: list[Row], request: gr.Request) -> list[Any]:
         """Return the column shown, its heading, the player and the score card of one row.
@@ -120,8 +121,7 @@ class Checker:
         `chosen` is what the browser says was clicked; anything but a finished row's number
         changes nothing.
         """
-        is_number = isinstance(chosen, int) and not isinstance(chosen, bool)
-        if not is_number or not 0 <= chosen < len(rows) or not rows[chosen].is_done:
+        if not is_whole(chosen) or not 0 <= chosen < len(rows) or not rows[chosen].is_done:
             return [gr.skip()] * 4
         row, words = rows[chosen], words_for(request)
         player = gr.update(visible=False)
@@ -305,6 +305,6 @@ def _progress_html(line: str, share: float, left: str, words: Words) -> str:
     )
 
 
-def _visitor(request: gr.Request) -> str:
-    # a name of its own, so that a check and a sync of one visitor do not cancel each other
-    return f"check {request.session_hash or 'nobody'}"
+def _line_of(request: gr.Request) -> str:
+    # a name of its own, so that a check and a sync of one page do not cancel each other
+    return f"check {session_of(request)}"

@@ -19,6 +19,7 @@ from lipsync.errors import InputError
 from lipsync.media.probe import probe_clip, probe_voice
 from lipsync.presets import Preset
 from lipsync.types import FITS, FaceChoice, Fit, Request
+from lipsync.ui.numbers import is_number
 
 STEPS = (1, 50)
 GUIDANCE = (1.0, 3.0)
@@ -88,13 +89,22 @@ def switch_preset(choices: Choices, name: str, presets: Mapping[str, Preset]) ->
     return replace(choices, preset=name, fit=fit, **own)
 
 
+def find_preset(name: Any, presets: Mapping[str, Preset]) -> Preset:
+    """Return the preset called `name`; raises InputError where there is none."""
+    if not isinstance(name, str) or name not in presets:
+        raise InputError(
+            f"There is no preset called {_quote(name)}; choose one of: {', '.join(presets)}."
+        )
+    return presets[name]
+
+
 def check_choices(choices: Choices, presets: Mapping[str, Preset]) -> Choices:
     """Return `choices` in their proper types (a whole 20.0 becomes 20).
 
     Raises InputError at the first value that is of the wrong type or out of range.
     """
     values = {field.name: getattr(choices, field.name) for field in fields(Choices)}
-    _check_preset(values["preset"], presets)
+    find_preset(values["preset"], presets)
     return Choices(**{name: _check(name, value) for name, value in values.items()})
 
 
@@ -157,11 +167,9 @@ def choices_from_query(
     preset, troubles = next(iter(presets.values())), []
     if "preset" in query:
         try:
-            _check_preset(query["preset"], presets)
+            preset = find_preset(query["preset"], presets)
         except InputError as error:
             troubles.append(str(error))
-        else:
-            preset = presets[query["preset"]]
     found: dict[str, Any] = {}
     for name in _NAMES[1:]:
         if name in query:
@@ -221,19 +229,12 @@ def _check(name: str, value: Any) -> Any:
     return _CHECKS[name](value)
 
 
-def _check_preset(name: Any, presets: Mapping[str, Preset]) -> None:
-    if not isinstance(name, str) or name not in presets:
-        raise InputError(
-            f"There is no preset called {_quote(name)}; choose one of: {', '.join(presets)}."
-        )
-
-
 def _check_selection(
     selection: Selection,
 ) -> tuple[float | None, float | None, tuple[float, float, float] | None, float]:
     start, end = selection.start, selection.end
     for name, second in (("start", start), ("end", end)):
-        if second is not None and not (_is_number(second) and second >= 0):
+        if second is not None and not (is_number(second) and second >= 0):
             raise InputError(
                 f"The trim {name} is {_quote(second)}; give seconds from 0 upwards or none."
             )
@@ -246,13 +247,13 @@ def _check_selection(
     if face is not None and not (
         isinstance(face, (tuple, list))
         and len(face) == 3
-        and all(_is_number(number) for number in face)
+        and all(is_number(number) for number in face)
         and face[2] >= 0
     ):
         raise InputError(
             "The chosen face is not a place in the clip; give x and y in pixels and the second."
         )
-    if not _is_number(selection.playhead):
+    if not is_number(selection.playhead):
         raise InputError(f"The playhead is at {_quote(selection.playhead)}; give seconds.")
     click = None if face is None else (float(face[0]), float(face[1]), float(face[2]))
     return start, end, click, float(selection.playhead)
@@ -260,7 +261,7 @@ def _check_selection(
 
 def _check_whole(words: str, limits: tuple[int, int]) -> Callable[[Any], int]:
     def check(value: Any) -> int:
-        if not _is_number(value) or not limits[0] <= value <= limits[1] or value != int(value):
+        if not is_number(value) or not limits[0] <= value <= limits[1] or value != int(value):
             raise InputError(
                 f"The {words} is {_quote(value)}; "
                 f"give a whole number from {limits[0]} to {limits[1]}."
@@ -272,7 +273,7 @@ def _check_whole(words: str, limits: tuple[int, int]) -> Callable[[Any], int]:
 
 def _check_range(words: str, limits: tuple[float, float]) -> Callable[[Any], float]:
     def check(value: Any) -> float:
-        if not _is_number(value) or not limits[0] <= value <= limits[1]:
+        if not is_number(value) or not limits[0] <= value <= limits[1]:
             raise InputError(
                 f"The {words} is {_quote(value)}; "
                 f"give a number from {limits[0]:g} to {limits[1]:g}."
@@ -285,7 +286,7 @@ def _check_range(words: str, limits: tuple[float, float]) -> Callable[[Any], flo
 def _check_rate(value: Any) -> str:
     if value == "":
         return ""
-    text = str(value) if _is_number(value) else value
+    text = str(value) if is_number(value) else value
     if isinstance(text, str) and _RATE.fullmatch(text) and not re.search(r"/0+$", text):
         rate = Fraction(text)
         # "29.97" is how people write 30000/1001
@@ -312,11 +313,6 @@ def _check_mark(value: Any) -> bool:
     return value
 
 
-def _is_number(value: Any) -> bool:
-    # bool is an int to isinstance; the limit leaves out nan, infinity and what no float can hold
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= 1e15
-
-
 def _quote(value: Any) -> str:
     """Return a wrong value for a sentence, shortened."""
     if isinstance(value, str):
@@ -325,7 +321,7 @@ def _quote(value: Any) -> str:
         return "empty"
     if isinstance(value, bool):
         return repr(value).lower()
-    if _is_number(value) or isinstance(value, float):
+    if is_number(value) or isinstance(value, float):
         return f"{value:.12g}"
     return "something that is no number"  # a list, or more digits than anybody wants to read
 

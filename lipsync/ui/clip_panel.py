@@ -8,7 +8,6 @@ selection, which nothing here overwrites.
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -23,6 +22,8 @@ from lipsync.types import Clip, Scan
 from lipsync.ui import cards
 from lipsync.ui.choices import Selection
 from lipsync.ui.events import AT_ONCE, QUIET
+from lipsync.ui.jobs import session_of
+from lipsync.ui.numbers import is_number
 from lipsync.ui.previews import file_address, first_picture
 from lipsync.ui.trouble import PlainWords
 from lipsync.ui.widgets import make_widget
@@ -55,7 +56,7 @@ class ClipScanner:
     def show(self, path: str | None, request: gr.Request) -> dict[str, Any]:
         """Return the panel's update with facts and poster of an upload, or why it cannot be used;
         the scan of the clip shown before ends soon."""
-        self._newest[_session(request)] = _clip_id(path)
+        self._newest[session_of(request)] = _clip_id(path)
         if path is None:
             return gr.update(clip=_NO_CLIP, scan=None)
         with PlainWords(words_for(request)) as trouble:
@@ -68,7 +69,7 @@ class ClipScanner:
 
         Ends early when the visitor has chosen another clip or left.
         """
-        session, name, words = _session(request), _clip_id(path), words_for(request)
+        session, name, words = session_of(request), _clip_id(path), words_for(request)
         if path is None or self._newest.get(session) != name:
             return
         with PlainWords(words) as trouble, closing(self._get_pipeline().scan(Path(path))) as scans:
@@ -81,7 +82,7 @@ class ClipScanner:
 
     def leave(self, request: gr.Request) -> None:
         """End the scan of a visitor who closed the page."""
-        self._newest.pop(_session(request), None)
+        self._newest.pop(session_of(request), None)
 
 
 def connect_clip(
@@ -130,28 +131,18 @@ def write_selection(selection: Selection, clip: str) -> dict[str, Any]:
     }
 
 
-def _session(request: gr.Request) -> str:
-    return request.session_hash or "nobody"
-
-
 def _seconds(value: Any) -> float | None:
-    return float(value) if _is_number(value) and 0 <= value <= _MAX_SECONDS else None
+    return float(value) if is_number(value) and 0 <= value <= _MAX_SECONDS else None
 
 
 def _face(value: Any) -> tuple[float, float, float] | None:
     if not isinstance(value, (list, tuple)) or len(value) != 3:
         return None
     x, y, second = value
-    if not (_is_number(x) and _is_number(y) and abs(x) <= _MAX_PX and abs(y) <= _MAX_PX):
+    if not (is_number(x) and is_number(y) and abs(x) <= _MAX_PX and abs(y) <= _MAX_PX):
         return None
     seconds = _seconds(second)
     return None if seconds is None else (float(x), float(y), seconds)
-
-
-def _is_number(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return False
-    return isinstance(value, int) or math.isfinite(value)
 
 
 def _clip_id(path: str | None) -> str:

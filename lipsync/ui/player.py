@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import gradio as gr
 
 from lipsync.types import Size, Skipped
+from lipsync.ui.previews import file_address
 from lipsync.ui.widgets import make_widget
 from lipsync.ui.words import Words
 
@@ -62,8 +62,7 @@ def player_value(
 
 def _describe(film: Film) -> dict[str, Any]:
     return {
-        # relative, so that it also holds behind a proxy
-        "src": "gradio_api/file=" + quote(str(film.path)),
+        "src": file_address(film.path),
         "fps": float(film.fps),
         "frames": film.num_frames,
         "width": film.size.width,
