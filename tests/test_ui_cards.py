@@ -29,6 +29,7 @@ def test_facts_card_tells_facts_spans_and_notes() -> None:
         "1280 × 720 · 29.97 fps · 4.2 s · made in 3.5 s",
     ):
         assert words in card, words
+    assert "每秒 29.97 帧" in cards.facts_card(ZH, RECORD, is_preview=False)
     assert "preview" not in card
     assert "press Generate for the whole clip" in cards.facts_card(EN, RECORD, is_preview=True)
 

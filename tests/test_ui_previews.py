@@ -36,16 +36,18 @@ def test_no_voice_shows_nothing() -> None:
 
 def test_pictures_are_small_and_from_the_moment_asked_for(tmp_path: Path, ffmpeg: Ffmpeg) -> None:
     # from black to white within the clip
-    clip = ffmpeg(
+    path = ffmpeg(
         *("-f", "lavfi", "-i", "color=black:s=1600x900:r=25:d=0.2"),
         *("-f", "lavfi", "-i", "color=white:s=1600x900:r=25:d=0.4"),
         *("-filter_complex", "[0][1]concat", "-c:v", "libx264", "-preset", "ultrafast"),
         tmp_path / "clip.mp4",
     )
-    first, middle = first_picture(probe_clip(clip)), middle_picture(clip)
+    clip = probe_clip(path)
+    first, middle = first_picture(clip), middle_picture(clip)
     assert first.shape == middle.shape == (360, 640, 3)
     assert first.mean() < 20
     assert middle.mean() > 235
+    assert middle_picture(clip, side=160).shape == (90, 160, 3)
 
 
 def test_address_cannot_leave_its_attribute() -> None:

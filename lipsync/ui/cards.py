@@ -58,6 +58,20 @@ def overall_share(progress: Progress) -> float:
     return start + (stop - start) * within
 
 
+def progress_bar(words: Words, stage: str, share: float, left: str) -> str:
+    """Return a bar of which `share`, in [0, 1], is done, below what is being done and how long it
+    will still take, both in words."""
+    percent = round(100 * share)
+    return (
+        f'<div class="line"><span class="stage" role="status"><bdi>{escape(stage)}</bdi></span>'
+        f'<span class="left">{escape(left)}</span></div>'
+        f'<div class="bar" role="progressbar" aria-label="{escape(words("run.bar"))}" '
+        f'aria-valuemin="0" aria-valuemax="100" aria-valuenow="{percent}" '
+        f'aria-valuetext="{escape(stage)}, {percent} %">'
+        f'<i style="width:{percent}%"></i></div>'
+    )
+
+
 def sentence_card(sentence: str) -> str:
     """Return one plain sentence in place of a result, such as after a cancelled job."""
     return f'<div class="card stage" role="status"><p>{escape(sentence)}</p></div>'
@@ -120,8 +134,8 @@ def say_clock(seconds: float) -> str:
 
 
 def say_rate(fps: float) -> str:
-    """Return a frame rate without needless digits: ``25 fps``, ``29.97 fps``."""
-    return f"{fps:.2f}".rstrip("0").rstrip(".") + " fps"
+    """Return frames per second without needless digits: ``25``, ``29.97``."""
+    return f"{fps:.2f}".rstrip("0").rstrip(".")
 
 
 def picture_url(picture: np.ndarray) -> str:
@@ -146,16 +160,7 @@ def _say_span(words: Words, span: Mapping[str, Any]) -> str:
 def _progress_html(
     words: Words, stage: str, share: float, left: str, preview: np.ndarray | None
 ) -> str:
-    percent = round(100 * share)
     image = ""
     if preview is not None:
         image = f'<img src="{picture_url(preview)}" alt="{escape(words("run.working-frame"))}">'
-    return (
-        f'<div class="card progress">{image}'
-        f'<div class="line"><span class="stage" role="status">{escape(stage)}</span>'
-        f'<span class="left">{escape(left)}</span></div>'
-        f'<div class="bar" role="progressbar" aria-label="{escape(words("run.bar"))}" '
-        f'aria-valuemin="0" aria-valuemax="100" aria-valuenow="{percent}" '
-        f'aria-valuetext="{escape(stage)}, {percent} %">'
-        f'<i style="width:{percent}%"></i></div></div>'
-    )
+    return f'<div class="card progress">{image}{progress_bar(words, stage, share, left)}</div>'

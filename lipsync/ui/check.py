@@ -14,20 +14,17 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import cv2
 import gradio as gr
-import numpy as np
 
-from lipsync.media.colour import rgb_image
-from lipsync.media.frames import read_frames
 from lipsync.media.probe import probe_clip
 from lipsync.steps import map_steps
-from lipsync.types import Clip, Progress
+from lipsync.types import Progress
 from lipsync.ui import cards
 from lipsync.ui.check_table import Row, describe_rows, summarise, write_csv
 from lipsync.ui.jobs import Job, Jobs, bring_in, session_of
 from lipsync.ui.numbers import is_whole
 from lipsync.ui.player import Film, player_value
+from lipsync.ui.previews import middle_picture
 from lipsync.ui.resident import Pipeline
 from lipsync.ui.score_card import score_card
 from lipsync.ui.trouble import PlainWords
@@ -75,7 +72,7 @@ class Checker:
             raise gr.Error(refusal, visible=False, print_exception=False)
         self._jobs.announce(_line_of(request))
         return CheckUpdates(
-            status=gr.update(value=_progress_html(words("run.waiting"), 0.0, "", words)),
+            status=gr.update(value=_progress_card(words("run.waiting"), 0.0, "", words)),
             table=gr.update(value=None, rows=[], thumbnails=[], summary="", csv=""),
             rows=[],
             check=gr.update(interactive=False),
@@ -217,8 +214,8 @@ def _show(
         is_looking = progress.stage == "score"
         share, left = pace.tell(place, is_looking * progress.done / max(progress.total, 1))
         told = "" if left is None else words("run.left", time=cards.say_seconds(words, left))
-        html = _progress_html(running, share, told, words)
-        return CheckUpdates(status=gr.update(value=html)).as_list()
+        card = _progress_card(running, share, told, words)
+        return CheckUpdates(status=gr.update(value=card)).as_list()
 
     return (yield from map_steps(tell, scoring))
 
@@ -229,15 +226,9 @@ def _look(row: Row, folder: Path, words: Words) -> Row:
         folder.mkdir()
         clip = probe_clip(bring_in(row.upload, folder, "clip"))
         row = replace(row, clip=clip)
-        return replace(row, thumbnail=cards.picture_url(_thumbnail(clip)))
+        picture = middle_picture(clip, _THUMBNAIL_SIDE)
+        return replace(row, thumbnail=cards.picture_url(picture))
     return _with_reason(row, _inside(row, folder), trouble)
-
-
-def _thumbnail(clip: Clip) -> np.ndarray:
-    # the middle: many a clip begins in black
-    picture = rgb_image(next(iter(read_frames(clip, [clip.num_frames // 2]))))
-    shrink = min(1.0, _THUMBNAIL_SIDE / max(picture.shape[:2]))
-    return cv2.resize(picture, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
 
 
 def _inside(row: Row, folder: Path) -> Path:
@@ -269,7 +260,7 @@ def _refuse(uploads: list[str], words: Words) -> str | None:
 def _reading(rows: list[Row], done: int, words: Words) -> list[Any]:
     reading = words("check.reading", number=done, total=len(rows))
     return CheckUpdates(
-        status=gr.update(value=_progress_html(reading, 0.0, "", words)),
+        status=gr.update(value=_progress_card(reading, 0.0, "", words)),
         table=_table(rows, words, thumbnails=[row.thumbnail for row in rows]),
         rows=list(rows),
     ).as_list()
@@ -293,16 +284,8 @@ def _idle(rows: list[Row], sentence: str, words: Words) -> list[Any]:
     ).as_list()
 
 
-def _progress_html(line: str, share: float, left: str, words: Words) -> str:
-    percent = round(100 * share)
-    return (
-        '<div class="card check-progress"><div class="line">'
-        f'<span class="stage" role="status"><bdi>{escape(line)}</bdi></span>'
-        f'<span class="left">{escape(left)}</span></div>'
-        f'<div class="bar" role="progressbar" aria-label="{escape(words("run.bar"))}" '
-        f'aria-valuemin="0" aria-valuemax="100" aria-valuenow="{percent}">'
-        f'<i style="width:{percent}%"></i></div></div>'
-    )
+def _progress_card(line: str, share: float, left: str, words: Words) -> str:
+    return f'<div class="card check-progress">{cards.progress_bar(words, line, share, left)}</div>'
 
 
 def _line_of(request: gr.Request) -> str:

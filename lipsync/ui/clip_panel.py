@@ -158,7 +158,7 @@ def _describe_clip(clip: Clip, path: str) -> dict[str, Any]:
         "still": clip.is_still,
         "width": clip.size.width,
         "height": clip.size.height,
-        "rate": f"{float(clip.fps):.2f}".rstrip("0").rstrip("."),
+        "rate": cards.say_rate(float(clip.fps)),
         "step": 1 / float(clip.fps),
         "duration": clip.duration,
     }

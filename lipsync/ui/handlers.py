@@ -213,7 +213,7 @@ class Studio:
             result=result.output,
             clip=order.request.video,
             voice=order.request.audio,
-            thumbnail=middle_picture(result.output),
+            thumbnail=middle_picture(probe_clip(result.output)),
             record=make_record(order.request, result, preset=preset.name),
             choices=order.choices,
             preset=preset.title,

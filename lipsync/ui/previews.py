@@ -11,7 +11,7 @@ import numpy as np
 
 from lipsync.media.colour import rgb_image
 from lipsync.media.frames import read_frames
-from lipsync.media.probe import Limits, probe_clip, probe_voice
+from lipsync.media.probe import Limits, probe_voice
 from lipsync.types import Clip
 from lipsync.ui import cards
 from lipsync.ui.trouble import PlainWords
@@ -42,15 +42,15 @@ def preview_voice(words: Words, path: str | None, limits: Limits) -> str:
     )
 
 
-def middle_picture(path: Path) -> np.ndarray:
-    """Return the picture in the middle of a video as (h, w, 3) uint8 RGB, at most 640 px."""
-    clip = probe_clip(path)
-    return _picture_at(clip, clip.num_frames // 2)
+def middle_picture(clip: Clip, side: int = _POSTER_SIDE) -> np.ndarray:
+    """Return the picture in the middle of a clip, many of which begin in black, as (h, w, 3)
+    uint8 RGB, at most `side` px."""
+    return _picture_at(clip, clip.num_frames // 2, side)
 
 
 def first_picture(clip: Clip) -> np.ndarray:
     """Return a clip's first picture as (h, w, 3) uint8 RGB, at most 640 px."""
-    return _picture_at(clip, 0)
+    return _picture_at(clip, 0, _POSTER_SIDE)
 
 
 def file_address(path: Path | str) -> str:
@@ -58,9 +58,9 @@ def file_address(path: Path | str) -> str:
     return "gradio_api/file=" + quote(str(path))  # quoting leaves nothing that ends an attribute
 
 
-def _picture_at(clip: Clip, number: int) -> np.ndarray:
+def _picture_at(clip: Clip, number: int, side: int) -> np.ndarray:
     picture = rgb_image(next(iter(read_frames(clip, [number]))))
-    shrink = _POSTER_SIDE / max(picture.shape[:2])
+    shrink = side / max(picture.shape[:2])
     if shrink >= 1:
         return picture
     return cv2.resize(picture, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)

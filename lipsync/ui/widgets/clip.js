@@ -8,12 +8,12 @@
 
   function lengthOf(seconds) {
     const whole = Math.round(seconds);
-    if (whole < 60) return t("clip.seconds", { seconds: Math.round(seconds * 10) / 10 });
+    if (whole < 60) return t("run.seconds", { count: Math.round(seconds * 10) / 10 });
     if (whole < 3600) {
-      return t("clip.minutes", { minutes: Math.floor(whole / 60), seconds: whole % 60 });
+      return t("run.minutes", { minutes: Math.floor(whole / 60), seconds: whole % 60 });
     }
     const minutes = Math.floor((whole % 3600) / 60);
-    return t("clip.hours", { hours: Math.floor(whole / 3600), minutes });
+    return t("run.hours", { hours: Math.floor(whole / 3600), minutes });
   }
 
   // Where in an element a picture of the given size lies that is fitted into it as a whole.
