@@ -41,16 +41,16 @@ SECONDS = 60_000  # ms a check of short clips may take on a busy machine
 
 
 def made_row(id_: int, name: str, **known: Any) -> dict[str, Any]:
-    keys = ("rank", "kind", "verdict", "confidence", "offset", "worst", "seconds")
+    keys = ("rank", "level", "verdict", "confidence", "offset", "worst", "seconds")
     return {"id": id_, "name": name, "state": "scored", "note": "", **dict.fromkeys(keys), **known}
 
 
 ROWS = [
-    made_row(0, "b10.mp4", rank=3, kind="good", verdict="In sync", confidence=0.9, offset=40),
-    made_row(1, "b9.mp4", rank=0, kind="bad", verdict="Out of sync", confidence=0.2, offset=-80),
+    made_row(0, "b10.mp4", rank=3, level="good", verdict="In sync", confidence=0.9, offset=40),
+    made_row(1, "b9.mp4", rank=0, level="bad", verdict="Out of sync", confidence=0.2, offset=-80),
     made_row(2, "a.mp4", state="failed", note="It is broken."),
-    made_row(3, "c.mp4", rank=0, kind="bad", verdict="Out of sync", confidence=0.1, offset=400),
-    made_row(4, "<b>d</b>.mp4", rank=1, kind="poor", verdict="Shifted", confidence=0.95, worst=7),
+    made_row(3, "c.mp4", rank=0, level="bad", verdict="Out of sync", confidence=0.1, offset=400),
+    made_row(4, "<b>d</b>.mp4", rank=1, level="poor", verdict="Shifted", confidence=0.95, worst=7),
 ]
 
 

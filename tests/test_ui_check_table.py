@@ -64,7 +64,7 @@ def test_worst_verdict_comes_first_and_what_has_no_score_last() -> None:
 def test_another_judges_verdict_is_shown_as_it_is() -> None:
     row = make_row("other.mp4", make_score(7.1, "convincing"))
     (told,) = describe_rows([row], ENGLISH)
-    assert (told["kind"], told["verdict"]) == ("other", "Convincing")
+    assert (told["level"], told["verdict"]) == ("plain", "Convincing")
     order = [row.name for row in worst_first([*ROWS, row])]
     assert order.index("shifted.mp4") < order.index("other.mp4") < order.index("rough.mp4")
 
@@ -83,7 +83,7 @@ def test_browser_is_told_plain_json_in_the_visitors_language() -> None:
     assert told[6]["state"] == "waiting"
     assert told[2] == {
         **{"id": 2, "name": "shifted.mp4", "seconds": 8.0, "state": "scored", "note": ""},
-        **{"rank": 1.0, "kind": "poor", "verdict": "有偏移", "confidence": 0.99},
+        **{"rank": 1.0, "level": "poor", "verdict": "有偏移", "confidence": 0.99},
         **{"offset": -400, "worst": 1},
     }
     assert (told[1]["note"], told[1]["confidence"]) == ("It is broken.", None)

@@ -9,7 +9,7 @@ from fractions import Fraction
 import pytest
 
 from lipsync.types import SyncScore
-from lipsync.ui.score_card import score_badge, score_card
+from lipsync.ui.score_card import level_of, score_card
 from lipsync.ui.words import words_in
 
 EN, ZH = words_in("en"), words_in("zh-CN")
@@ -135,32 +135,28 @@ def test_everything_is_escaped() -> None:
     evil = '"><script>alert(1)</script>'
     bad = replace(SCORE, judge=evil, worth=evil, verdict=evil)
     card = score_card(bad, None, replace(bad, judge=evil + "2"), EN, evil)
-    assert "<script" not in card + score_badge(bad, EN)
+    assert "<script" not in card
     assert '=""' not in card
 
 
-@pytest.mark.parametrize(
-    ("verdict", "level", "word"),
-    [
-        ("in sync", "good", "in sync"),
-        ("roughly in sync", "fair", "roughly in sync"),
-        ("shifted: the sound comes 200 ms too early", "poor", "shifted"),
-        ("out of sync: the mouth does not follow this voice", "bad", "out of sync"),
-        ("something a later judge says", "plain", "judged"),
-    ],
-)
-def test_badge_tells_the_level_by_shape_word_and_class(verdict: str, level: str, word: str) -> None:
-    badge = score_badge(replace(SCORE, verdict=verdict), EN)
-    assert f'class="score-badge score-{level}"' in badge
-    assert f"<b>0.83</b> {word}<" in badge
+VERDICTS = {
+    "in sync": "good",
+    "roughly in sync": "fair",
+    "shifted: the sound comes 200 ms too early": "poor",
+    "out of sync: the mouth does not follow this voice": "bad",
+    "something a later judge says": "plain",
+}
 
 
-def test_badges_differ_in_shape() -> None:
-    verdicts = ("in sync", "roughly in sync", "shifted: x", "out of sync: x")
-    badges = [score_badge(replace(SCORE, verdict=verdict), EN) for verdict in verdicts]
-    shapes = {re.search(r'aria-hidden="true">(.)<', badge)[1] for badge in badges}
-    assert len(shapes) == 4
-    assert "Sync not measured" in score_badge(None, EN)
+def test_every_level_has_a_shape_of_its_own() -> None:
+    shapes = set()
+    for verdict, level in VERDICTS.items():
+        score = replace(SCORE, verdict=verdict)
+        assert level_of(score) == level
+        card = score_card(score, None, None, EN, None)
+        assert f'class="score-verdict score-{level}"' in card
+        shapes.add(re.search(r'class="score-shape" aria-hidden="true">(.)<', card)[1])
+    assert len(shapes) == len(VERDICTS)
 
 
 def test_chinese_card_has_no_english_words() -> None:

@@ -12,16 +12,11 @@ from statistics import fmean
 from typing import Any
 
 from lipsync.types import Clip, SyncScore
+from lipsync.ui.score_card import level_of
 from lipsync.ui.words import Words
 
-# how a verdict begins -> its short word ("score.short_…") and its place in the order, worst first
-_VERDICTS = {
-    "out of sync": ("bad", 0.0),
-    "shifted": ("poor", 1.0),
-    "roughly in sync": ("fair", 2.0),
-    "in sync": ("good", 3.0),
-}
-_BETWEEN = 1.5  # the place of a verdict in another judge's words
+# a verdict's place in the order, worst first; in another judge's words it stands in the middle
+_RANKS = {"bad": 0.0, "poor": 1.0, "plain": 1.5, "fair": 2.0, "good": 3.0}
 _SHORT_SECONDS = 5.0  # below this a high score may be chance
 # what makes a spreadsheet take a cell for a formula (OWASP, "CSV injection"), full width too
 _FORMULA = re.compile("\\s*[=+\\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
@@ -117,15 +112,7 @@ def write_csv(rows: Iterable[Row], words: Words) -> str:
 def _badness(row: Row) -> tuple[bool, float, float]:
     if row.score is None:
         return (True, 0.0, 0.0)
-    return (False, _rank(row.score), row.score.confidence)
-
-
-def _rank(score: SyncScore) -> float:
-    return _VERDICTS.get(_head(score), ("", _BETWEEN))[1]
-
-
-def _head(score: SyncScore) -> str:
-    return score.verdict.split(":")[0]
+    return (False, _RANKS[level_of(row.score)], row.score.confidence)
 
 
 def _describe(place: int, row: Row, words: Words) -> dict[str, Any]:
@@ -136,16 +123,16 @@ def _describe(place: int, row: Row, words: Words) -> dict[str, Any]:
         "seconds": None if clip is None else round(clip.duration, 3),
         "state": "waiting" if not row.is_done else "failed" if score is None else "scored",
         "note": row.reason or "",
-        **dict.fromkeys(("rank", "kind", "verdict", "confidence", "offset", "worst")),
+        **dict.fromkeys(("rank", "level", "verdict", "confidence", "offset", "worst")),
     }
     if score is None:
         return described
-    kind = _VERDICTS.get(_head(score), ("other", _BETWEEN))[0]
-    verdict = words.sentence(score.verdict) if kind == "other" else words(f"score.short_{kind}")
+    level = level_of(score)
+    verdict = words.sentence(score.verdict) if level == "plain" else words(f"score.short_{level}")
     is_short = clip is not None and clip.duration < _SHORT_SECONDS
     return described | {
-        "rank": _rank(score),
-        "kind": kind,
+        "rank": _RANKS[level],
+        "level": level,
         "verdict": verdict[:1].upper() + verdict[1:],
         "confidence": round(score.confidence, 4),
         "offset": round(score.offset_ms),

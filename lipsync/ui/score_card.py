@@ -14,6 +14,12 @@ _UNNOTICED_MS = 45  # sound this much before the lips goes unnoticed (ITU-R BT.1
 _CURVE_SIZE = 240, 44  # of the drawing, in its own units
 
 
+def level_of(score: SyncScore) -> str:
+    """Return how good a score is: "good", "fair", "poor", "bad", or "plain" for the verdict of a
+    judge that has words of its own."""
+    return _LEVELS.get(score.verdict.partition(":")[0], "plain")
+
+
 def score_card(
     score: SyncScore | None,
     reason: str | None,
@@ -37,7 +43,7 @@ def score_card(
     parts = [
         f'<div class="score-head"><div class="score-number"><span data-testid="confidence">'
         f"{score.confidence:.2f}</span><small>{_say(words, 'confidence')}</small></div>",
-        f'<div><p class="score-verdict score-{_level(score)}">{_shape(_level(score))}'
+        f'<div><p class="score-verdict score-{level_of(score)}">{_shape(level_of(score))}'
         f"{escape(verdict[:1].upper() + verdict[1:])}</p>"
         f'<p class="score-note" data-testid="offset">{escape(_offset(score, words))}</p>',
         _baseline(baseline, same, words) if baseline else "",
@@ -52,20 +58,8 @@ def score_card(
     return f'<div class="score-card">{"".join(parts)}</div>'
 
 
-def score_badge(score: SyncScore | None, words: Words) -> str:
-    """Return number, shape and one word, for tables and small cards, as HTML."""
-    level = "plain" if score is None else _level(score)
-    number = "" if score is None else f"<b>{score.confidence:.2f}</b> "
-    word = _say(words, "not_measured" if score is None else f"short_{level}")
-    return f'<span class="score-badge score-{level}">{_shape(level)}{number}{word}</span>'
-
-
 def _say(words: Words, key: str, **values: object) -> str:
     return escape(words(f"score.{key}", **values))
-
-
-def _level(score: SyncScore) -> str:
-    return _LEVELS.get(score.verdict.partition(":")[0], "plain")
 
 
 def _shape(level: str) -> str:

@@ -25,7 +25,7 @@ studio.widgets.check = (element, props, trigger, watch) => {
       h("bdi", {}, row.name),
     ),
     verdict: (row) => h(
-      "span", { class: `check-badge check-is-${row.kind || row.state}` },
+      "span", { class: `check-badge check-is-${row.level || row.state}` },
       row.verdict || t(`check.verdict-${row.state}`),
     ),
     confidence: (row) => row.confidence === null ? "" : row.confidence.toFixed(2),
