@@ -40,11 +40,11 @@ def _crop(source: np.ndarray) -> np.ndarray:
     return image
 
 
-def _paint(source: np.ndarray, target: np.ndarray, softness: float = 1.0) -> Painted:
+def _paint(source: np.ndarray, target: np.ndarray) -> Painted:
     face = _crop(source)
     light = read_light(face, source, UNIT)
     own = own_mouth(face, source, UNIT)
-    return paint_frame(face, source, target, [(own, 1.0)], UNIT, light, softness)
+    return paint_frame(face, source, target, [(own, 1.0)], UNIT, light)
 
 
 @pytest.mark.parametrize("opening", [0.05, 0.1, 0.2])
@@ -77,7 +77,7 @@ def test_a_real_face_that_stays_hardly_changes() -> None:
 
 def test_the_mask_covers_the_mouth_and_leaves_the_border() -> None:
     source, target = _control(0.05), _control(0.2)
-    mask = face_mask(SIZE, source, target, UNIT, 1.0)
+    mask = face_mask(SIZE, source, target, UNIT)
     assert mask.dtype == np.float32
     for points in (source, target):
         x, y = np.rint(points[positions(INNER_LIP)]).astype(int).T
@@ -87,12 +87,6 @@ def test_the_mask_covers_the_mouth_and_leaves_the_border() -> None:
     assert not mask[[0, -1]].any()
     assert not mask[:, [0, -1]].any()
     assert mask[:40].max() == 0.0  # eyes and brows
-
-
-def test_softness_widens_the_feather() -> None:
-    source = _control(0.1)
-    hard, soft = (face_mask(SIZE, source, source, UNIT, value) for value in (0.3, 2.0))
-    assert np.abs(np.diff(soft, axis=1)).max() < np.abs(np.diff(hard, axis=1)).max()
 
 
 @pytest.mark.parametrize(("before", "after"), [(0.02, 0.15), (0.15, 0.02)])

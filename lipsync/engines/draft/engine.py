@@ -35,9 +35,6 @@ class DraftSettings:
     width: float = field(
         default=1.0, metadata={"low": 0.0, "high": 2.0, "help": "how much it spreads and rounds"}
     )
-    softness: float = field(
-        default=1.0, metadata={"low": 0.3, "high": 2.0, "help": "how soft the mask's edge is"}
-    )
 
 
 @dataclass(frozen=True)
@@ -105,11 +102,7 @@ class DraftEngine:
                         (_lend(lender, gallery, face, source, plan.unit), lender.share)
                         for lender in plan.lenders
                     ]
-                    painted.append(
-                        paint_frame(
-                            face, source, target, lenders, plan.unit, light, settings.softness
-                        )
-                    )
+                    painted.append(paint_frame(face, source, target, lenders, plan.unit, light))
             yield Generated(
                 np.stack([one.face for one in painted]), np.stack([one.mask for one in painted])
             )

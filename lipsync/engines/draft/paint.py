@@ -87,12 +87,10 @@ def paint_frame(
     lenders: list[tuple[MouthPicture, float]],
     unit: float,
     light: Light,
-    softness: float = 1.0,
 ) -> Painted:
     """Paint one crop (S, S, 3) uint8 whose control points (C, 2) px move from `source` to `target`.
 
-    `lenders` are pictures with their shares, which add up to 1; `unit` is px per IOD; `softness`
-    scales the feather of the mask (1 = as designed).
+    `lenders` are pictures with their shares, which add up to 1; `unit` is px per IOD.
     """
     size = face.shape[0]
     result = face.copy()
@@ -108,7 +106,7 @@ def paint_frame(
         patch += np.float32(share) * mouth.relight(mouth.borrow(picture, light), below)
     patch -= below
     below[:] = np.clip(below + mouth.weight[..., None] * patch + 0.5, 0, 255).astype(np.uint8)
-    return Painted(result, face_mask(size, source, target, unit, softness))
+    return Painted(result, face_mask(size, source, target, unit))
 
 
 def own_mouth(face: np.ndarray, source: np.ndarray, unit: float) -> MouthPicture:
@@ -118,16 +116,14 @@ def own_mouth(face: np.ndarray, source: np.ndarray, unit: float) -> MouthPicture
     return MouthPicture(np.ascontiguousarray(_cut(face, box)), source - corner)
 
 
-def face_mask(
-    size: int, source: np.ndarray, target: np.ndarray, unit: float, softness: float
-) -> np.ndarray:
+def face_mask(size: int, source: np.ndarray, target: np.ndarray, unit: float) -> np.ndarray:
     """Return (S, S) float32: 1 over chin and cheeks before and after, fading to exact 0 around."""
     points = np.concatenate([source[_SKIN], target[_SKIN], source[_OUTER], target[_OUTER]])
     hull = cv2.convexHull(points.astype(np.float32))[:, 0] / _MASK_SHRINK
     small = -(-size // _MASK_SHRINK)
     mask = fill_polygon((small, small), hull)
     scale = unit / _MASK_SHRINK
-    mask = soften(mask, _FACE_GROW * scale, _FACE_FEATHER * scale * softness)
+    mask = soften(mask, _FACE_GROW * scale, _FACE_FEATHER * scale)
     mask = cv2.resize(mask, (size, size), interpolation=cv2.INTER_LINEAR)
     mask[mask < 1 / 256] = 0.0
     return np.minimum(mask, 1.0)  # blurring ones gives a rounding error more
@@ -135,7 +131,7 @@ def face_mask(
 
 def read_light(face: np.ndarray, source: np.ndarray, unit: float) -> Light:
     """Judge the clip's light from the skin of one crop."""
-    mask = face_mask(face.shape[0], source, source, unit, 1.0)
+    mask = face_mask(face.shape[0], source, source, unit)
     return judge_light(face[::4, ::4], mask[::4, ::4])
 
 
