@@ -56,28 +56,32 @@ class Speed:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._pace: float | None = None  # times the usual
+        self._pace: float | None = None  # of jobs, times the usual
+        self._scanned: float | None = None  # of the last scan, times the usual
         self._extra: dict[str, dict[int, float]] = {}  # engine -> steps -> s per frame
 
-    def rates(self, work: Work, pace: float | None = None) -> dict[str, float]:
-        """Return the expected seconds per frame of each stage.
-
-        `pace` is a scan's: seconds to find the faces of one frame (None or 0 = not measured). It
-        counts until a job has been finished.
-        """
+    def rates(self, work: Work) -> dict[str, float]:
+        """Return the expected seconds per frame of each stage."""
         with self._lock:
-            factor = self._pace
+            factor = self._pace or self._scanned or 1.0
             extra = _nearest(self._extra.get(work.engine, {}), work.steps)
-        if factor is None:
-            factor = _bounded(pace / _FIND.of(work.size)) if pace else 1.0
         rates = {stage: factor * _USUAL[stage].of(work.size) for stage in work.frames}
         if "generate" in rates:
             rates["generate"] = max(rates["generate"] + extra, 0.1 * rates["generate"])
         return rates
 
-    def expect(self, work: Work, pace: float | None = None) -> float:
+    def expect(self, work: Work) -> float:
         """Return the expected seconds of a whole job, models being resident."""
-        return seconds_of(work.frames, self.rates(work, pace))
+        return seconds_of(work.frames, self.rates(work))
+
+    def take_scan(self, size: Size, pace: float) -> None:
+        """Take a scan's `pace`: seconds to find the faces of one frame of `size`, 0 = not measured.
+
+        It counts until a job has been finished.
+        """
+        if pace:
+            with self._lock:
+                self._scanned = _bounded(pace / _FIND.of(size))
 
     def learn(self, work: Work, timings: Mapping[str, float]) -> None:
         """Take the seconds that each stage of a finished job has taken."""

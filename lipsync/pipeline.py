@@ -37,7 +37,7 @@ from lipsync.media.output import check_output, partial_file
 from lipsync.media.probe import Limits, probe_clip, probe_voice
 from lipsync.media.timeline import trim_range
 from lipsync.score.correlate import judge_clip
-from lipsync.steps import exhaust
+from lipsync.steps import exhaust, map_steps
 from lipsync.types import (
     Engine,
     EngineSpec,
@@ -112,16 +112,16 @@ class LipSyncPipeline:
         )
         yield Progress("done", total, total, seconds_left=0.0, result=result)
 
-    def expect(self, request: Request, pace: float | None = None) -> float:
+    def expect(self, request: Request) -> float:
         """Return the seconds that `sync` is expected to take for `request` on this machine.
 
-        `pace` is a scan's; it counts until this pipeline has finished a job. Reads the files'
-        heads only. Raises `InputError` where `sync` would refuse at once.
+        Its speed is known from finished jobs or, before the first one, from the last scan. Reads
+        the files' heads only. Raises `InputError` where `sync` would refuse at once.
         """
         job = plan_job(request, self.limits, self._spec(request.engine))
         with self._lock:
             is_loaded = request.engine in self._engines and bool(self._idle_detectors)
-        return self._speed.expect(job.work, pace) + (0.0 if is_loaded else LOADING_SECONDS)
+        return self._speed.expect(job.work) + (0.0 if is_loaded else LOADING_SECONDS)
 
     def score(
         self, video: Path, audio: Path | None = None, face: FaceChoice | None = None
@@ -197,8 +197,13 @@ class LipSyncPipeline:
         """
         clip = probe_clip(video, self.limits)
         yield Scan(clip)
+
+        def learn(found: Scan) -> Scan:
+            self._speed.take_scan(clip.size, found.pace)
+            return found
+
         with self._detector() as detector:
-            yield from scan_clip(clip, detector)
+            yield from map_steps(learn, scan_clip(clip, detector))
 
     def close(self) -> None:
         """Free what is resident; the pipeline can be used again and loads afresh."""

@@ -49,8 +49,8 @@ class Copier:
         finally:
             self.closed.set()
 
-    def expect(self, request: Request, pace: float | None = None) -> float:
-        return 12.0
+    def expect(self, request: Request) -> float:
+        return 12.0 if request.part is None else request.part[1]
 
     def scan(self, video: Path) -> Generator[Scan, None, None]:
         yield Scan(probe_clip(video), 1.0, (), (), (), (), 0.01)

@@ -14,7 +14,7 @@ from lipsync.pipeline import LipSyncPipeline
 from lipsync.presets import Preset
 from lipsync.types import EngineSpec, Request
 from lipsync.ui.choices import Choices, Selection, defaults_for
-from lipsync.ui.expected import expected_times, say_roughly
+from lipsync.ui.expected import expected_seconds, expected_times, say_roughly
 from lipsync.ui.words import words_in
 
 FILES = (Path("clip.mp4"), Path("voice.wav"))
@@ -36,9 +36,9 @@ class Clock:
     def __init__(self) -> None:
         self.asked: list[Request] = []
 
-    def expect(self, request: Request, pace: float | None = None) -> float:
+    def expect(self, request: Request) -> float:
         self.asked.append(request)
-        return float(request.settings.get("steps", 4)) * (pace or 1.0)
+        return float(request.settings.get("steps", 4))
 
 
 PRESETS = {
@@ -57,10 +57,10 @@ def _with_stepper(monkeypatch: pytest.MonkeyPatch) -> None:
 def ask(clock: Clock | LipSyncPipeline, **changes: Any) -> Mapping[str, str]:
     given: dict[str, Any] = {
         **{"clip": FILES[0], "voice": FILES[1], "choices": Choices("draft", steps=3)},
-        **{"selection": Selection(), "pace": None, "words": words_in("en"), "presets": PRESETS},
+        **{"selection": Selection(), "words": words_in("en"), "presets": PRESETS},
         **changes,
     }
-    return expected_times(clock, **given)
+    return expected_times(pipeline=clock, **given)
 
 
 def test_every_card_tells_its_own_time_and_the_same_work_is_asked_once() -> None:
@@ -76,8 +76,17 @@ def test_every_card_tells_its_own_time_and_the_same_work_is_asked_once() -> None
     assert {request.start for request in clock.asked} == {1.0}
 
 
-def test_pace_of_the_scan_and_language_count() -> None:
-    assert ask(Clock(), pace=2.0, words=words_in("zh-CN"))["fine"] == "约 60 秒"
+def test_visitors_language_is_spoken() -> None:
+    assert ask(Clock(), words=words_in("zh-CN"))["fine"] == "约 30 秒"
+
+
+def test_a_preview_is_asked_for_as_one() -> None:
+    clock = Clock()
+    draft = {"draft": PRESETS["draft"]}
+    given = (clock, draft, *FILES, Choices("draft"), Selection(playhead=2.0))
+    assert expected_seconds(*given, preview=True) == 4.0
+    assert expected_seconds(*given) == 4.0
+    assert [request.part for request in clock.asked] == [(2.0, 3.0), None]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +110,6 @@ def test_real_pipeline_tells_a_time_before_any_job(face_clip: Path, short_voice:
         voice=short_voice,
         presets={"draft": preset},
         choices=defaults_for(preset),
-        pace=0.01,
     )
     assert times["draft"].startswith("about ")
     missing = ask(LipSyncPipeline(), presets={"draft": preset}, choices=defaults_for(preset))

@@ -233,6 +233,8 @@ def test_waiting_job_is_expected_to_take_as_long_as_the_pipeline_says(
     studio = make_studio(Copier(), tmp_path / "jobs")
     studio.announce(PAGE, *order(uploads))
     assert studio._jobs.seconds_left(["ada"]) == 12.0
+    studio.announce_preview(PAGE, *order(uploads))
+    assert studio._jobs.seconds_left(["ada"]) == 3.0
     studio.announce(PAGE, *order((None, None)))
     assert studio._jobs.seconds_left(["ada"]) is None
 

@@ -19,38 +19,59 @@ _NOT_WRITTEN = Path("expected.mp4")
 class Expecting(Protocol):
     """The part of LipSyncPipeline that tells times."""
 
-    def expect(self, request: Request, pace: float | None = None) -> float: ...
+    def expect(self, request: Request) -> float: ...
 
 
-def expected_times(
+def expected_seconds(
     pipeline: Expecting,
     presets: Mapping[str, Preset],
     clip: Path | None,
     voice: Path | None,
     choices: Choices,
     selection: Selection,
-    pace: float | None,
+    preview: bool = False,
+) -> float | None:
+    """Return how long the job, or its preview of some seconds, should take.
+
+    None without clip or voice, and where it would be refused: the run says why.
+    """
+    if clip is None or voice is None:
+        return None
+    try:
+        request = make_request(
+            choices, selection, clip, voice, _NOT_WRITTEN, presets, preview=preview
+        )
+        return pipeline.expect(request)
+    except InputError:
+        return None
+
+
+def expected_times(
     words: Words,
+    pipeline: Expecting,
+    presets: Mapping[str, Preset],
+    clip: Path | None,
+    voice: Path | None,
+    choices: Choices,
+    selection: Selection,
 ) -> dict[str, str]:
     """Return preset name -> "about 12 s", for the cards' ``times``; each as if it were chosen.
 
-    `pace` is the scan's (None: not scanned yet). Without clip or voice, and where a job would be
-    refused, nothing is expected: the run says why, not the card.
+    A preset of which nothing is expected is left out.
     """
-    if clip is None or voice is None:
-        return {}
-    seconds: dict[tuple[object, ...], float] = {}  # presets that ask for the same work share it
+    seconds: dict[tuple[object, ...], float | None] = {}  # presets of the same work share it
     times = {}
     for name, preset in presets.items():
         try:
             chosen = switch_preset(check_choices(choices, presets), name, presets)
-            request = make_request(chosen, selection, clip, voice, _NOT_WRITTEN, presets)
-            work = (preset.engine, request.settings.get("steps"), chosen.fit)
-            if work not in seconds:
-                seconds[work] = pipeline.expect(request, pace)
         except InputError:
-            continue
-        times[name] = words("inputs.about", time=say_roughly(words, seconds[work]))
+            return {}
+        work = (preset.engine, chosen.steps, chosen.fit)
+        if work not in seconds:
+            seconds[work] = expected_seconds(pipeline, presets, clip, voice, chosen, selection)
+        expected = seconds[work]
+        if expected is not None:
+            times[name] = words("inputs.about", time=say_roughly(words, expected))
     return times
 
 

@@ -22,9 +22,9 @@ from lipsync.record import make_record, score_to_json
 from lipsync.steps import exhaust
 from lipsync.types import Progress, Request, Result
 from lipsync.ui import cards, updates
-from lipsync.ui.choices import Choices, make_request
+from lipsync.ui.choices import Choices, Selection, make_request
 from lipsync.ui.clip_panel import read_selection
-from lipsync.ui.expected import expected_times
+from lipsync.ui.expected import expected_seconds, expected_times
 from lipsync.ui.history import Entry
 from lipsync.ui.jobs import Job, Jobs, bring_in, session_of
 from lipsync.ui.line import sessions_before
@@ -85,23 +85,17 @@ class Studio:
 
     def tell_times(self, request: gr.Request, *values: Any) -> Any:
         """Return the preset cards' update: how long each would take for what is chosen."""
-        clip, voice, _, panel, *chosen = values
-        times = expected_times(
-            self._get_pipeline(),
-            self._presets,
-            Path(clip) if clip else None,
-            Path(voice) if voice else None,
-            read_choices(*chosen),
-            read_selection(panel, clip),
-            None,
-            words_for(request),
-        )
+        pipeline, brought = self._get_pipeline(), _read_inputs(values)
+        times = expected_times(words_for(request), pipeline, self._presets, *brought)
         return gr.update(times=times)
 
     def announce(self, request: gr.Request, *values: Any) -> list[Any]:
         """Show that the click was heard, before the queue lets the job in."""
-        self._jobs.announce(session_of(request), self._expect(values))
-        return updates.starting(cards.asked_card(words_for(request))).as_list()
+        return self._announce(request, values, preview=False)
+
+    def announce_preview(self, request: gr.Request, *values: Any) -> list[Any]:
+        """As `announce`, for a preview."""
+        return self._announce(request, values, preview=True)
 
     def tell_place(self, request: gr.Request) -> Any:
         """Return the status of a job that waits: its place in the queue and the wait."""
@@ -134,6 +128,14 @@ class Studio:
         """Stop the job of a visitor who closed the page, so that the next one starts."""
         self._jobs.cancel(session_of(request))
 
+    def _announce(
+        self, request: gr.Request, values: tuple[Any, ...], *, preview: bool
+    ) -> list[Any]:
+        pipeline, brought = self._get_pipeline(), _read_inputs(values)
+        seconds = expected_seconds(pipeline, self._presets, *brought, preview=preview)
+        self._jobs.announce(session_of(request), seconds)
+        return updates.starting(cards.asked_card(words_for(request))).as_list()
+
     def _make(
         self, request: gr.Request, values: tuple[Any, ...], *, preview: bool
     ) -> Iterator[list[Any]]:
@@ -149,44 +151,23 @@ class Studio:
     def _read_order(
         self, job: Job, words: Words, folder: Path, values: tuple[Any, ...], *, preview: bool
     ) -> _Order:
-        clip, voice, visitor, panel, *chosen = values
+        clip, voice, choices, selection = _read_inputs(values)
         if clip is None:
             raise InputError("There is no clip yet; choose a clip or a photo first.")
         if voice is None:
             raise InputError("There is no voice yet; choose a voice first.")
-        choices = read_choices(*chosen)
         request = make_request(
             choices,
-            read_selection(panel, clip),
-            bring_in(Path(clip), folder, "clip"),
-            bring_in(Path(voice), folder, "voice"),
+            selection,
+            bring_in(clip, folder, "clip"),
+            bring_in(voice, folder, "voice"),
             folder / "result.mp4",
             self._presets,
             preview=preview,
         )
+        _, _, visitor, *_ = values
         visitor = read_visitor(visitor)
-        return _Order(
-            job, words, visitor, folder, choices, request, Path(clip).name, Path(voice).name
-        )
-
-    def _expect(self, values: tuple[Any, ...]) -> float | None:
-        """Return how long a job of these values should take, None where it will be refused."""
-        clip, voice, _, panel, *chosen = values
-        if clip is None or voice is None:
-            return None
-        chosen_part = read_selection(panel, clip)
-        try:
-            request = make_request(
-                read_choices(*chosen),
-                chosen_part,
-                Path(clip),
-                Path(voice),
-                Path("expected.mp4"),
-                self._presets,
-            )
-            return self._get_pipeline().expect(request)
-        except InputError:
-            return None
+        return _Order(job, words, visitor, folder, choices, request, clip.name, voice.name)
 
     def _run(self, order: _Order) -> Iterator[JobUpdates]:
         job, words = order.job, order.words
@@ -268,6 +249,19 @@ class Studio:
         if baseline is not None:
             record = {**entry.read_record(), "baseline": score_to_json(baseline)}
             self._history.update_record(entry, record)
+
+
+def _read_inputs(
+    values: tuple[Any, ...],
+) -> tuple[Path | None, Path | None, Choices, Selection]:
+    """Return clip, voice, settings and what was chosen in the clip, all of it unchecked."""
+    clip, voice, _, panel, *chosen = values
+    return (
+        None if clip is None else Path(clip),
+        None if voice is None else Path(voice),
+        read_choices(*chosen),
+        read_selection(panel, clip),
+    )
 
 
 def _on_the_beat(steps: Iterator[Progress]) -> Iterator[Progress]:

@@ -139,8 +139,11 @@ def _connect_job(
 ) -> list[Dependency]:
     """Let a click start, and another one stop, a job; return what runs it, for cancelling."""
     out = sync.outputs
-    run = partial(_run, sync, studio, visitor)
-    running = [run(out.generate.click, studio.generate), run(out.preview.click, studio.preview)]
+    run = partial(_run, sync, visitor)
+    running = [
+        run(out.generate.click, studio.announce, studio.generate),
+        run(out.preview.click, studio.announce_preview, studio.preview),
+    ]
     out.clock.tick(studio.tell_place, None, out.status, **AT_ONCE)
     screen.unload(studio.leave)
     return running
@@ -164,7 +167,7 @@ def _connect_result(
         sync.inputs.presets.outputs,
         **AT_ONCE,
     )
-    again = _run(sync, studio, visitor, changed.success, studio.generate)
+    again = _run(sync, visitor, changed.success, studio.announce, studio.generate)
     both = out.make_both.click(revisits.make_both, [visitor, out.shown], every, **ON_DEVICE)
     both.success(None, js=_SAVE_BOTH, **AT_ONCE)
     out.cancel.click(studio.cancel, None, every, cancels=[*running, again, both], **AT_ONCE)
@@ -194,14 +197,14 @@ def _connect_history(
 
 def _run(
     sync: SyncTab,
-    studio: Studio,
     visitor: gr.BrowserState,
     event: Callable[..., Dependency],
+    announce: Callable[..., Any],
     make: Callable[..., Any],
 ) -> Dependency:
     """Let `event` start a job: heard at once, done when the device is free."""
     inputs, outputs = _order_of(sync, visitor), list(vars(sync.outputs).values())
-    heard = event(studio.announce, inputs, outputs, js=_SHOW_RESULT, **AT_ONCE)
+    heard = event(announce, inputs, outputs, js=_SHOW_RESULT, **AT_ONCE)
     return heard.then(make, inputs, outputs, **ON_DEVICE)
 
 
