@@ -14,7 +14,6 @@ import os
 import re
 import secrets
 import shutil
-import stat
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -29,6 +28,7 @@ from gradio.utils import get_upload_folder
 from lipsync.errors import InputError, OutputError
 from lipsync.ui.cards import encode_jpeg
 from lipsync.ui.choices import Choices
+from lipsync.ui.folders import is_ours, list_own_folders, remove_folder, time_written
 from lipsync.ui.jobs import bring_in, name_result
 
 log = logging.getLogger(__name__)
@@ -170,7 +170,7 @@ class History:
     def entries(self, visitor: str) -> list[Entry]:
         """Return what `visitor` made, newest first; sweeps before it looks."""
         self.sweep()
-        found = [_read_entry(folder) for folder in _own_folders(self._home(visitor))]
+        found = [_read_entry(folder) for folder in list_own_folders(self._home(visitor))]
         kept = [entry for entry in found if entry is not None]
         return sorted(kept, key=lambda entry: entry.created, reverse=True)
 
@@ -180,7 +180,7 @@ class History:
         home = self._home(visitor)
         # a folder that is not ours is not looked into, and an id is never part of a longer path
         entry = None
-        if _ID.fullmatch(entry_id) and _is_ours(home) and _is_ours(home / entry_id):
+        if _ID.fullmatch(entry_id) and is_ours(home) and is_ours(home / entry_id):
             entry = _read_entry(home / entry_id)
         if entry is None:
             raise _gone()
@@ -192,11 +192,11 @@ class History:
         What was lent of the result goes too. A clip and a voice that were lent stay for now: they
         may be in use as inputs, and are uploads like others.
         """
-        _remove(self.get(visitor, entry_id).folder)
-        for lent in _own_folders(self.root / _LENT):
+        remove_folder(self.get(visitor, entry_id).folder, _ENTRY)
+        for lent in list_own_folders(self.root / _LENT):
             if lent.name.startswith(f"{entry_id}-"):
-                _remove(lent / "result")
-                _remove(lent / "record")
+                remove_folder(lent / "result")
+                remove_folder(lent / "record")
 
     def lend(self, entry: Entry) -> Lent:
         """Return links to the files of `entry` for components to hold, named for people.
@@ -221,36 +221,36 @@ class History:
         oldest = time.time() - self.keep_seconds
         with self._lock:
             kept: list[tuple[float, Path]] = []
-            homes = [home for home in _own_folders(self.root) if home.name != _LENT]
+            homes = [home for home in list_own_folders(self.root) if home.name != _LENT]
             for home in homes:
                 finished = self._sweep_leftovers(home)
                 for place, (created, folder) in enumerate(sorted(finished, reverse=True)):
                     if created < oldest or place >= self.keep_entries:
-                        _remove(folder)
+                        remove_folder(folder, _ENTRY)
                     else:
                         kept.append((created, folder))
                 if not any(home.iterdir()):
                     home.rmdir()
-            for lent in _own_folders(self.root / _LENT):
-                lent_at = _modified(lent)
+            for lent in list_own_folders(self.root / _LENT):
+                lent_at = time_written(lent)
                 if lent_at is not None and lent_at < oldest:
-                    _remove(lent)
+                    remove_folder(lent)
             used = 0
             for place, (_, folder) in enumerate(sorted(kept, reverse=True)):
                 used += _weigh(folder)
                 # the newest job stays whatever it weighs: its visitor is looking at it
                 if used > self._keep_bytes and place > 0:
-                    _remove(folder)
+                    remove_folder(folder, _ENTRY)
 
     def _sweep_leftovers(self, home: Path) -> list[tuple[float, Path]]:
         """Remove what is half-written under `home`; return the rest with its Unix times."""
         finished, too_old = [], time.time() - _HALF_WRITTEN_SECONDS
-        for folder in _own_folders(home):
-            made, touched = _modified(folder / _ENTRY), _modified(folder)
+        for folder in list_own_folders(home):
+            made, touched = time_written(folder / _ENTRY), time_written(folder)
             if made is not None:
                 finished.append((made, folder))
             elif touched is not None and touched < too_old and folder not in self._being_written:
-                _remove(folder)
+                remove_folder(folder, _ENTRY)
         return finished
 
     def _home(self, visitor: str) -> Path:
@@ -265,7 +265,7 @@ class History:
                 self.root.parent.mkdir(parents=True, exist_ok=True)
                 for place in (self.root, home):
                     place.mkdir(mode=0o700, exist_ok=True)
-                    if not _is_ours(place):
+                    if not is_ours(place):
                         raise OutputError(
                             f"The folder {place} belongs to another user; remove it or set "
                             "GRADIO_TEMP_DIR to a folder of your own."
@@ -275,7 +275,7 @@ class History:
             try:
                 yield folder
             except BaseException:
-                _remove(folder)
+                remove_folder(folder, _ENTRY)
                 raise
             finally:
                 with self._lock:
@@ -310,7 +310,7 @@ def _gone() -> InputError:
 
 def _read_entry(folder: Path) -> Entry | None:
     """Return the entry in `folder`; None where it is half-written, half-removed or unreadable."""
-    created = _modified(folder / _ENTRY)
+    created = time_written(folder / _ENTRY)
     if created is None:
         return None
     try:
@@ -337,39 +337,6 @@ def _read_entry(folder: Path) -> Entry | None:
         log.warning("%s is left out of the history (%r)", folder, error)
         return None
     return entry if entry.result.exists() else None
-
-
-def _own_folders(parent: Path) -> list[Path]:
-    # a link, or somebody else's folder, may lead anywhere: it is neither read nor removed
-    if not _is_ours(parent):
-        return []
-    return [folder for folder in parent.iterdir() if _is_ours(folder)]
-
-
-def _modified(path: Path) -> float | None:
-    try:
-        return path.lstat().st_mtime
-    except FileNotFoundError:
-        return None
-
-
-def _is_ours(folder: Path) -> bool:
-    try:
-        facts = folder.lstat()
-    except FileNotFoundError:
-        return False
-    owned = not hasattr(os, "getuid") or facts.st_uid == os.getuid()
-    return stat.S_ISDIR(facts.st_mode) and owned
-
-
-def _remove(folder: Path) -> None:
-    try:
-        (folder / _ENTRY).unlink(missing_ok=True)
-        shutil.rmtree(folder)
-    except FileNotFoundError:
-        return  # somebody else removed it in the same moment
-    except OSError as error:
-        log.warning("could not remove %s (%s); the next sweep tries again", folder, error)
 
 
 def _weigh(folder: Path) -> int:

@@ -7,7 +7,6 @@ Names chosen by visitors never reach a tool: an upload enters the folder as ``cl
 from __future__ import annotations
 
 import errno
-import logging
 import os
 import re
 import secrets
@@ -25,8 +24,7 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from lipsync.errors import OutputError
-
-log = logging.getLogger(__name__)
+from lipsync.ui.folders import is_ours, remove_folder, time_written
 
 _T = TypeVar("_T")
 _R = TypeVar("_R")
@@ -137,7 +135,7 @@ class Jobs:
             try:
                 yield folder
             finally:
-                _remove(folder)
+                remove_folder(folder)
                 with self._lock:
                     self._open_folders.discard(folder)
         finally:
@@ -146,7 +144,10 @@ class Jobs:
     def _make_folder(self) -> Path:
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-            _refuse_foreign(self.root)
+            if not is_ours(self.root):
+                raise OutputError(
+                    f"The folder {self.root} belongs to another user; remove it or set TMPDIR."
+                )
             self._sweep()
             # mkdtemp draws the name, so nobody can guess it, and gives it to this user alone
             folder = Path(tempfile.mkdtemp(prefix="job-", dir=self.root))
@@ -164,8 +165,9 @@ class Jobs:
         with self._lock:
             busy = set(self._open_folders)
         for folder in self.root.glob("job-*"):
-            if folder not in busy and folder.lstat().st_mtime < oldest:
-                _remove(folder)
+            written = time_written(folder)
+            if folder not in busy and written is not None and written < oldest:
+                remove_folder(folder)
 
     def _forget(self, visitor: str, job: Job) -> None:
         with self._lock:
@@ -238,17 +240,3 @@ def _copy(source: Path, target: Path) -> None:
 def _default_root() -> Path:
     owner = os.getuid() if hasattr(os, "getuid") else "app"
     return Path(tempfile.gettempdir()) / f"lipsync-studio-{owner}"
-
-
-def _refuse_foreign(root: Path) -> None:
-    # /tmp is everybody's: somebody else may have made this folder, or a link, to read our jobs
-    if root.is_symlink() or (hasattr(os, "getuid") and root.stat().st_uid != os.getuid()):
-        raise OutputError(f"The folder {root} belongs to another user; remove it or set TMPDIR.")
-
-
-def _remove(folder: Path) -> None:
-    try:
-        shutil.rmtree(folder)
-    except OSError as error:
-        # the job itself went well or told its own trouble; the next sweep tries again
-        log.warning("could not remove %s (%s)", folder, error)
