@@ -120,6 +120,17 @@ def test_scan_of_a_clip_nobody_looks_at_ends(
     assert list(lis)[-1]["scan"]["share"] == 1.0
 
 
+def test_forged_sessions_are_forgotten(
+    pipeline: LipSyncPipeline, face_clip: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lipsync.ui.clip_panel._MOST_SESSIONS", 1)
+    scanner = ClipScanner(lambda: pipeline)
+    scanner.show(str(face_clip), ADA)
+    scanner.show(str(face_clip), LI)
+    assert list(scanner.scan(str(face_clip), ADA)) == []
+    assert next(scanner.scan(str(face_clip), LI))["scan"] is not None
+
+
 def test_selection_comes_back_as_it_was_written() -> None:
     for selection in (Selection(), Selection(1.5, 2.5, (10.0, 20.5, 1.75), 2.0)):
         value = json.loads(json.dumps(write_selection(selection, "/uploads/a.mp4")))

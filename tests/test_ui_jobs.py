@@ -88,6 +88,16 @@ def test_second_announcement_cancels_the_first(tmp_path: Path) -> None:
     assert jobs.claim("ada") is second
 
 
+def test_forged_announcements_are_forgotten_and_running_jobs_are_not(tmp_path: Path) -> None:
+    jobs = Jobs(tmp_path)
+    running = jobs.claim("ada")
+    for number in range(1001):
+        jobs.announce(f"forged {number}", 1.0)
+    assert jobs.seconds_left(["forged 0"]) is None
+    assert jobs.seconds_left(["forged 1", "forged 1000"]) == 2.0
+    assert jobs.cancel("ada") == [running]
+
+
 def test_finished_job_is_forgotten(tmp_path: Path) -> None:
     jobs = Jobs(tmp_path)
     with jobs.open("ada", jobs.claim("ada")):

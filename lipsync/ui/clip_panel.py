@@ -8,6 +8,7 @@ selection, which nothing here overwrites.
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -32,6 +33,7 @@ from lipsync.ui.words import Words, words_for
 _NO_CLIP = {"id": ""}
 _MAX_SECONDS = 1e6  # nothing that is uploaded is longer
 _MAX_PX = 1e5
+_MOST_SESSIONS = 10_000  # as many as Gradio keeps the state of; a forged one never leaves
 
 
 class Scanning(Protocol):
@@ -51,12 +53,13 @@ class ClipScanner:
     def __init__(self, get_pipeline: Callable[[], Scanning], limits: Limits | None = None) -> None:
         self._get_pipeline = get_pipeline
         self._limits = limits or Limits()
+        self._lock = threading.Lock()
         self._newest: dict[str, str] = {}  # session -> id of the clip it shows
 
     def show(self, path: str | None, request: gr.Request) -> dict[str, Any]:
         """Return the panel's update with facts and poster of an upload, or why it cannot be used;
         the scan of the clip shown before ends soon."""
-        self._newest[session_of(request)] = _clip_id(path)
+        self._note(session_of(request), path)
         if path is None:
             return gr.update(clip=_NO_CLIP, scan=None)
         with PlainWords(words_for(request)) as trouble:
@@ -82,7 +85,15 @@ class ClipScanner:
 
     def leave(self, request: gr.Request) -> None:
         """End the scan of a visitor who closed the page."""
-        self._newest.pop(session_of(request), None)
+        self._note(session_of(request), None)
+
+    def _note(self, session: str, path: str | None) -> None:
+        with self._lock:
+            self._newest.pop(session, None)
+            if path is not None:
+                self._newest[session] = _clip_id(path)  # behind all others
+            while len(self._newest) > _MOST_SESSIONS:
+                del self._newest[next(iter(self._newest))]
 
 
 def connect_clip(

@@ -30,6 +30,7 @@ _T = TypeVar("_T")
 _R = TypeVar("_R")
 _SUFFIX = re.compile(r"\.[a-z0-9]{1,5}")
 _STEM_LENGTH = 40
+_MOST_WAITING = 1000  # visitors; the queue lets in far fewer, the others are forged
 
 
 class Job:
@@ -91,6 +92,13 @@ class Jobs:
                 old.cancel()
                 jobs.remove(old)
             jobs.append(job)
+            waiting = [
+                name
+                for name, jobs in self._by_visitor.items()
+                if not any(job.is_claimed for job in jobs)
+            ]
+            for name in waiting[:-_MOST_WAITING]:
+                del self._by_visitor[name]
         return job
 
     def claim(self, visitor: str) -> Job:
