@@ -123,7 +123,7 @@ def test_example_of_a_preset_loads(tmp_path: Path) -> None:
     assert problems == []
     assert (preset.title, preset.title_in("zh-CN")) == ("Whisper", "耳语")
     settings = make_settings(preset.engine, preset.settings)
-    assert (settings.amplitude, settings.width, settings.softness) == (0.5, 0.8, 1.0)
+    assert (settings.amplitude, settings.width) == (0.5, 0.8)
 
 
 def test_bounds_of_the_settings_are_those_of_the_engine() -> None:
