@@ -177,7 +177,8 @@ def test_none_or_too_many_is_refused_before_the_queue(
     assert said in checker.explain(uploads, GUEST)["value"]
     with pytest.raises(gr.Error):
         checker.announce(uploads, GUEST)
-    # a client that comes straight to the check is told the same
+    # a client that announces other clips than it brings is told the same
+    checker.announce(["/nowhere/a.mp4"], GUEST)
     (only,) = [read(updates) for updates in checker.check(uploads, GUEST)]
     assert said in only["status"]["value"]
 

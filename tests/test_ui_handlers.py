@@ -62,6 +62,12 @@ def order(
     return (clip, voice, VISITOR, panel, *asdict(choices).values())
 
 
+def run(studio: Studio, *values: Any, page: gr.Request = PAGE) -> Iterator[dict[str, Any]]:
+    """Press Generate."""
+    studio.announce(page, *values)
+    return named(studio.generate(page, *values))
+
+
 def named(updates: Iterator[list[Any]]) -> Iterator[dict[str, Any]]:
     for update in updates:
         yield dict(zip(FIELDS, update, strict=True))
@@ -73,7 +79,7 @@ def test_job_runs_on_names_of_ours_and_leaves_only_its_history(
     pipeline = Copier()
     studio = make_studio(pipeline, tmp_path / "jobs")
     choices = replace(DRAFT, fit="loop", seed=7, mark=True)
-    shown = list(named(studio.generate(PAGE, *order(uploads, choices, Selection(0.2, 0.8)))))
+    shown = list(run(studio, *order(uploads, choices, Selection(0.2, 0.8))))
     (asked,) = pipeline.requests
     names = (asked.video.name, asked.audio.name, asked.output.name)
     assert names == ("clip.mp4", "voice.wav", "result.mp4")
@@ -96,7 +102,7 @@ def test_result_is_shown_first_and_its_comparison_follows(
     tmp_path: Path, uploads: tuple[str, str]
 ) -> None:
     studio = make_studio(Copier(baseline=replace(SCORE, confidence=0.71)), tmp_path / "jobs")
-    shown = list(named(studio.generate(PAGE, *order(uploads))))
+    shown = list(run(studio, *order(uploads)))
     (place,) = [i for i, update in enumerate(shown) if update["shown"] != gr.skip()]
     result, after = shown[place], shown[place + 1 :]
     assert result["player"]["value"]["before"] is None
@@ -116,7 +122,7 @@ def test_source_without_speech_has_no_baseline_and_no_trouble(
     tmp_path: Path, uploads: tuple[str, str]
 ) -> None:
     studio = make_studio(Copier(), tmp_path / "jobs")
-    shown = list(named(studio.generate(PAGE, *order(uploads))))
+    shown = list(run(studio, *order(uploads)))
     assert not any('role="alert"' in str(update["extras"]) for update in shown)
     assert History().entries(VISITOR)[0].read_record()["baseline"] is None
 
@@ -127,6 +133,7 @@ def test_preview_is_three_seconds_from_the_playhead(
     pipeline = Copier()
     studio = make_studio(pipeline, tmp_path / "jobs")
     selection = Selection(start=0.2, playhead=0.7)
+    studio.announce_preview(PAGE, *order(uploads, selection=selection))
     shown = list(named(studio.preview(PAGE, *order(uploads, selection=selection))))
     assert pipeline.requests[0].part == (pytest.approx(0.5), 3.0)
     facts = [u["facts"]["value"] for u in shown if u["facts"] != gr.skip()]
@@ -153,7 +160,7 @@ def test_wrong_input_is_one_sentence(
     chosen = replace(DRAFT, **{k: v for k, v in change.items() if k not in files})
     files |= {k: v for k, v in change.items() if k in files}
     studio = make_studio(pipeline, tmp_path / "jobs")
-    (shown,) = named(studio.generate(PAGE, *order((files["clip"], files["voice"]), chosen)))
+    (shown,) = run(studio, *order((files["clip"], files["voice"]), chosen))
     assert sentence in unescape(shown["status"]["value"])
     assert 'role="alert"' in shown["status"]["value"]
     assert shown["generate"]["interactive"] is True
@@ -164,7 +171,7 @@ def test_error_of_the_pipeline_is_shown_word_for_word(
     tmp_path: Path, uploads: tuple[str, str]
 ) -> None:
     studio = make_studio(Copier(InputError("No face; use another clip.")), tmp_path / "jobs")
-    shown = list(named(studio.generate(PAGE, *order(uploads))))
+    shown = list(run(studio, *order(uploads)))
     assert "No face; use another clip." in shown[-1]["status"]["value"]
     assert list((tmp_path / "jobs").iterdir()) == []
 
@@ -173,7 +180,7 @@ def test_bug_is_logged_and_called_ours(
     tmp_path: Path, uploads: tuple[str, str], caplog: pytest.LogCaptureFixture
 ) -> None:
     studio = make_studio(Copier(KeyError("secret detail")), tmp_path / "jobs")
-    shown = list(named(studio.generate(PAGE, *order(uploads))))
+    shown = list(run(studio, *order(uploads)))
     assert words_in("en")("run.our-fault") in shown[-1]["status"]["value"]
     assert "secret detail" not in shown[-1]["status"]["value"]
     assert "KeyError" in caplog.text
@@ -184,8 +191,7 @@ def test_cancel_stops_the_pipeline_and_keeps_nothing(
 ) -> None:
     pipeline = Copier()
     studio = make_studio(pipeline, tmp_path / "jobs")
-    studio.announce(PAGE, *order(uploads))
-    steps = named(studio.generate(PAGE, *order(uploads)))
+    steps = run(studio, *order(uploads))
     next(steps)
     studio.cancel(PAGE)
     assert "Cancelled" in [shown["status"]["value"] for shown in steps][-1]
@@ -198,7 +204,7 @@ def test_cancel_during_the_extras_keeps_the_result(
     tmp_path: Path, uploads: tuple[str, str]
 ) -> None:
     studio = make_studio(Copier(), tmp_path / "jobs")
-    steps = named(studio.generate(PAGE, *order(uploads)))
+    steps = run(studio, *order(uploads))
     while next(steps)["shown"] == gr.skip():
         pass
     (said,) = named(iter([studio.cancel(PAGE)]))
@@ -211,16 +217,24 @@ def test_cancel_during_the_extras_keeps_the_result(
 def test_job_cancelled_while_waiting_never_starts(tmp_path: Path, uploads: tuple[str, str]) -> None:
     pipeline = Copier()
     studio = make_studio(pipeline, tmp_path / "jobs")
-    steps = named(studio.generate(PAGE, *order(uploads)))
-    studio.announce(PAGE, *order(uploads))
-    studio._jobs.announce("ada").cancel()
-    assert "Cancelled" in [shown["status"]["value"] for shown in steps][-1]
+    steps = run(studio, *order(uploads))
+    (said,) = named(iter([studio.cancel(PAGE)]))
+    assert "Cancelled" in said["status"]["value"]
+    assert list(steps) == []
     assert pipeline.requests == []
+
+
+def test_double_click_starts_one_job(tmp_path: Path, uploads: tuple[str, str]) -> None:
+    pipeline = Copier()
+    studio = make_studio(pipeline, tmp_path / "jobs")
+    first, second = (run(studio, *order(uploads)) for _ in range(2))
+    assert [len(list(first)) > 0, len(list(second)) > 0] == [True, False]
+    assert len(pipeline.requests) == 1
 
 
 def test_client_that_leaves_closes_the_pipeline(tmp_path: Path, uploads: tuple[str, str]) -> None:
     pipeline = Copier()
-    steps = make_studio(pipeline, tmp_path / "jobs").generate(PAGE, *order(uploads))
+    steps = run(make_studio(pipeline, tmp_path / "jobs"), *order(uploads))
     next(steps)
     steps.close()
     assert pipeline.closed.is_set()
@@ -249,5 +263,5 @@ def test_cards_tell_the_time_of_every_preset(tmp_path: Path, uploads: tuple[str,
 def test_visitor_reads_chinese(tmp_path: Path, uploads: tuple[str, str]) -> None:
     page = gr.Request(session_hash="ada", headers={"accept-language": "zh-CN,zh;q=0.9"})
     studio = make_studio(Copier(), tmp_path / "jobs")
-    shown = list(named(studio.generate(page, *order(uploads))))
+    shown = list(run(studio, *order(uploads), page=page))
     assert "正在寻找人脸" in shown[0]["status"]["value"]

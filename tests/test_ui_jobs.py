@@ -17,7 +17,7 @@ from lipsync.ui.jobs import Jobs, bring_in, hand_out, name_result
 def test_folder_is_private_and_gone_afterwards(tmp_path: Path) -> None:
     jobs = Jobs(tmp_path / "root")
     assert not jobs.root.exists(), "nothing is made before the first job"
-    with jobs.open("ada", jobs.claim("ada")) as folder:
+    with jobs.open("ada", jobs.begin("ada")) as folder:
         (folder / "clip.mp4").write_bytes(b"x")
         assert stat.S_IMODE(folder.stat().st_mode) == 0o700
         assert len(folder.name) > len("job-") + 6
@@ -28,7 +28,7 @@ def test_folder_is_gone_after_a_crash(tmp_path: Path) -> None:
     jobs = Jobs(tmp_path)
 
     def crash() -> None:
-        with jobs.open("ada", jobs.claim("ada")) as folder:
+        with jobs.open("ada", jobs.begin("ada")) as folder:
             (folder / "half").write_bytes(b"x")
             raise KeyError
 
@@ -40,8 +40,8 @@ def test_folder_is_gone_after_a_crash(tmp_path: Path) -> None:
 def test_two_jobs_have_two_folders(tmp_path: Path) -> None:
     jobs = Jobs(tmp_path)
     with (
-        jobs.open("ada", jobs.claim("ada")) as first,
-        jobs.open("ada", jobs.claim("ada")) as second,
+        jobs.open("ada", jobs.begin("ada")) as first,
+        jobs.open("ada", jobs.begin("ada")) as second,
     ):
         assert first != second
         assert first.is_dir()
@@ -52,10 +52,10 @@ def test_old_leftovers_are_swept_and_busy_folders_stay(tmp_path: Path) -> None:
     leftover, fresh, foreign = tmp_path / "job-old", tmp_path / "job-new", tmp_path / "mine"
     for folder in (leftover, fresh, foreign):
         folder.mkdir()
-    with jobs.open("ada", jobs.claim("ada")) as busy:
+    with jobs.open("ada", jobs.begin("ada")) as busy:
         for folder in (leftover, foreign, busy):
             os.utime(folder, (0, 0))
-        with jobs.open("bob", jobs.claim("bob")):
+        with jobs.open("bob", jobs.begin("bob")):
             assert busy.is_dir()
     assert not leftover.exists()
     assert fresh.exists()
@@ -64,7 +64,7 @@ def test_old_leftovers_are_swept_and_busy_folders_stay(tmp_path: Path) -> None:
 
 def test_cancel_reaches_waiting_and_running_jobs_of_one_visitor(tmp_path: Path) -> None:
     jobs = Jobs(tmp_path)
-    running, other = jobs.claim("ada"), jobs.claim("bob")
+    running, other = jobs.begin("ada"), jobs.begin("bob")
     waiting = jobs.announce("ada")
     assert jobs.cancel("ada") == [running, waiting]
     assert running.is_cancelled
@@ -77,7 +77,14 @@ def test_announced_job_is_the_one_claimed(tmp_path: Path) -> None:
     jobs = Jobs(tmp_path)
     announced = jobs.announce("ada")
     assert jobs.claim("ada") is announced
-    assert jobs.claim("ada") is not announced
+    assert jobs.claim("ada") is None  # a second click, while the first job runs
+
+
+def test_job_begun_unannounced_takes_nobodys_place(tmp_path: Path) -> None:
+    jobs = Jobs(tmp_path)
+    announced = jobs.announce("ada")
+    assert jobs.begin("ada") is not announced
+    assert jobs.claim("ada") is announced
 
 
 def test_second_announcement_cancels_the_first(tmp_path: Path) -> None:
@@ -90,7 +97,7 @@ def test_second_announcement_cancels_the_first(tmp_path: Path) -> None:
 
 def test_forged_announcements_are_forgotten_and_running_jobs_are_not(tmp_path: Path) -> None:
     jobs = Jobs(tmp_path)
-    running = jobs.claim("ada")
+    running = jobs.begin("ada")
     for number in range(1001):
         jobs.announce(f"forged {number}", 1.0)
     assert jobs.seconds_left(["forged 0"]) is None
@@ -100,14 +107,14 @@ def test_forged_announcements_are_forgotten_and_running_jobs_are_not(tmp_path: P
 
 def test_finished_job_is_forgotten(tmp_path: Path) -> None:
     jobs = Jobs(tmp_path)
-    with jobs.open("ada", jobs.claim("ada")):
+    with jobs.open("ada", jobs.begin("ada")):
         pass
     assert jobs.cancel("ada") == []
 
 
 def test_next_wish_stops_extras_of_a_delivered_job_but_no_running_one(tmp_path: Path) -> None:
     jobs = Jobs(tmp_path)
-    running, delivered = jobs.claim("ada"), jobs.claim("ada")
+    running, delivered = jobs.begin("ada"), jobs.begin("ada")
     delivered.is_delivered = True
     jobs.announce("ada")
     assert delivered.is_cancelled
@@ -119,7 +126,9 @@ def test_wait_is_the_sum_of_what_is_left_where_all_is_known(tmp_path: Path) -> N
     jobs.announce("ada", 20.0)
     jobs.announce("bob", 5.0)
     assert jobs.seconds_left(["ada", "bob"]) == 25.0
-    jobs.claim("ada").seconds_left = 3.0
+    running = jobs.claim("ada")
+    assert running is not None
+    running.seconds_left = 3.0
     assert jobs.seconds_left(["ada"]) == 3.0
     jobs.announce("eve")
     assert jobs.seconds_left(["ada", "eve"]) is None
@@ -136,8 +145,8 @@ def test_followed_steps_end_with_their_result_or_closed_by_a_cancel(tmp_path: Pa
         finally:
             closed.append(True)
 
-    assert exhaust(Jobs(tmp_path).claim("ada").follow(count())) == "counted"
-    job = Jobs(tmp_path).claim("ada")
+    assert exhaust(Jobs(tmp_path).begin("ada").follow(count())) == "counted"
+    job = Jobs(tmp_path).begin("ada")
     steps = job.follow(count())
     assert next(steps) == 0
     job.cancel()
@@ -149,7 +158,7 @@ def test_root_that_is_a_link_is_refused(tmp_path: Path) -> None:
     (tmp_path / "theirs").mkdir()
     (tmp_path / "root").symlink_to(tmp_path / "theirs")
     jobs = Jobs(tmp_path / "root")
-    with pytest.raises(OutputError, match="another user"), jobs.open("ada", jobs.claim("ada")):
+    with pytest.raises(OutputError, match="another user"), jobs.open("ada", jobs.begin("ada")):
         pass
     assert list((tmp_path / "theirs").iterdir()) == []
 
@@ -157,7 +166,7 @@ def test_root_that_is_a_link_is_refused(tmp_path: Path) -> None:
 def test_root_that_cannot_be_made_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     jobs = Jobs(tmp_path / "file" / "root")
-    with pytest.raises(OutputError, match="No folder for the job"), jobs.open("a", jobs.claim("a")):
+    with pytest.raises(OutputError, match="No folder for the job"), jobs.open("a", jobs.begin("a")):
         pass
 
 

@@ -200,7 +200,7 @@ class Endpoints:
     def _open(self, request: gr.Request) -> Iterator[tuple[Job, Path]]:
         """Lend a job and its folder; what goes wrong inside reaches the client as one sentence."""
         session = session_of(request)
-        job = self._jobs.claim(session)
+        job = self._jobs.begin(session)
         with PlainWords(words_in("en")) as trouble, self._jobs.open(session, job) as folder:
             yield job, folder
         if trouble.sentence is not None:

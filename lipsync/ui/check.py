@@ -84,8 +84,12 @@ class Checker:
         """Score one clip after the other; yield updates while it works."""
         words, line = words_for(request), _line_of(request)
         job = self._jobs.claim(line)
+        if job is None:
+            return
         with PlainWords(words) as trouble, self._jobs.open(line, job) as folder:
-            refusal = _refuse(uploads, words)  # once more: a client may come straight here
+            refusal = _refuse(
+                uploads, words
+            )  # once more: a client may bring others than it announced
             if refusal:
                 yield CheckUpdates(status=gr.update(value=cards.error_card(refusal))).as_list()
             elif not job.is_cancelled:

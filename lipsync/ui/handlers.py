@@ -141,6 +141,8 @@ class Studio:
     ) -> Iterator[list[Any]]:
         session, words = session_of(request), words_for(request)
         job = self._jobs.claim(session)
+        if job is None:
+            return
         with PlainWords(words) as trouble, self._jobs.open(session, job) as folder:
             order = self._read_order(job, words, folder, values, preview=preview)
             for update in self._run(order):

@@ -101,15 +101,24 @@ class Jobs:
                 del self._by_visitor[name]
         return job
 
-    def claim(self, visitor: str) -> Job:
-        """Return the announced job of `visitor`, or a new one for a client that never announces."""
+    def claim(self, visitor: str) -> Job | None:
+        """Return the job that `visitor` announced, as begun.
+
+        None where it was cancelled while it waited, or a second click has taken its place.
+        """
         with self._lock:
-            jobs = self._by_visitor.setdefault(visitor, [])
+            jobs = self._by_visitor.get(visitor, [])
             job = next((job for job in jobs if not job.is_claimed), None)
-            if job is None:
-                job = Job()
-                jobs.append(job)
-            job.is_claimed = True
+            if job is not None:
+                job.is_claimed = True
+        return job
+
+    def begin(self, visitor: str) -> Job:
+        """Return a new job, begun at once, for what nobody announces."""
+        job = Job()
+        job.is_claimed = True
+        with self._lock:
+            self._by_visitor.setdefault(visitor, []).append(job)
         return job
 
     def cancel(self, visitor: str) -> list[Job]:

@@ -89,7 +89,7 @@ class Revisits:
         session, words = session_of(request), words_for(request)
         line = cards.quiet_line(words("run.making-both"))
         yield JobUpdates(extras=updates.shown(line), cancel=gr.update(interactive=True)).as_list()
-        job = self._jobs.claim(session)
+        job = self._jobs.begin(session)
         job.is_delivered = True  # whatever is asked for next matters more
         with PlainWords(words) as trouble, self._jobs.open(session, job) as folder:
             entry = self._history.get(read_visitor(visitor), shown)
