@@ -191,6 +191,8 @@ def test_cancel_in_each_stage_keeps_nothing_and_frees_the_slot(
     assert app.films() == films
     choose(page, "voice", brief_voice)
     page.click("#generate")
+    at_work = re.compile("Reading|Looking|Listening|Painting")
+    expect(page.locator("#status .stage")).to_have_text(at_work, timeout=1_000)
     await_score(page)
     page.click("#cancel")  # only the comparison is being made
     await_empty(app, 1.0)

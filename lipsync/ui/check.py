@@ -89,7 +89,7 @@ class Checker:
         with PlainWords(words) as trouble, self._jobs.open(line, job) as folder:
             refusal = _refuse(
                 uploads, words
-            )  # once more: a client may bring others than it announced
+            )  # it may bring others than it announced
             if refusal:
                 yield CheckUpdates(status=gr.update(value=cards.error_card(refusal))).as_list()
             elif not job.is_cancelled:
