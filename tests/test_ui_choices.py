@@ -16,7 +16,7 @@ from conftest import Ffmpeg
 from lipsync.engines import ENGINES
 from lipsync.errors import InputError
 from lipsync.presets import Preset
-from lipsync.types import FITS, EngineSpec, Request
+from lipsync.types import FITS, EngineSpec, Fit, Request
 from lipsync.ui.choices import (
     Choices,
     Selection,
@@ -105,36 +105,53 @@ def test_frame_rate_is_exact(fps: str, rate: Fraction | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("selection", "second"),
+    ("selection", "fit", "second"),
     [
-        (Selection(playhead=4.5), 4.5),
-        (Selection(start=2.0, playhead=4.5), 2.5),
-        (Selection(start=2.0, playhead=1.0), 0.0),
-        (Selection(start=2.0, end=3.0, playhead=9.0), 1.0),
+        (Selection(playhead=1.5), "bounce", 1.5),
+        (Selection(start=1.0, playhead=1.75), "bounce", 0.75),
+        (Selection(start=1.0, playhead=0.5), "bounce", 0.0),
+        (Selection(start=0.5, end=1.5, playhead=9.0), "bounce", 1.0),
+        # stretched to three times its length: the same picture, not the same second
+        (Selection(playhead=0.8), "stretch", 2.4),
+        (Selection(start=0.5, end=1.5, playhead=0.75), "stretch", 1.5),
+        # too late for three seconds to follow: the last three, or all there is
+        (Selection(playhead=2.0), "stretch", 3.0),
+        (Selection(playhead=1.5), "cut", 0.0),
     ],
 )
-def test_preview_begins_at_the_playhead_within_the_trim(
-    selection: Selection, second: float
+def test_preview_begins_at_the_picture_of_the_playhead(
+    selection: Selection, fit: Fit, second: float, two_seconds: Path, six_seconds: Path
 ) -> None:
-    request = ask(Choices("draft"), selection, preview=True)
-    assert request.part == (second, 3.0)
+    request = preview(two_seconds, six_seconds, selection, fit)
+    assert request.part == pytest.approx((second, 3.0), abs=0.02)
     assert request.score is False
 
 
-def test_preview_of_a_stretched_clip_begins_at_the_same_picture(
-    tmp_path: Path, ffmpeg: Ffmpeg
+def test_preview_of_a_voice_that_ends_before_the_playhead_is_its_end(
+    short_voice: Path, ffmpeg: Ffmpeg, two_seconds: Path, tmp_path: Path
 ) -> None:
-    files = {
-        "clip": ffmpeg("-f", "lavfi", "-i", "testsrc=s=64x64:r=10:d=2", tmp_path / "c.mp4"),
-        "voice": ffmpeg("-f", "lavfi", "-i", "sine=d=6:r=16000", tmp_path / "v.wav"),
-        "output": tmp_path / "r.mp4",
-    }
-    asked = [(Selection(playhead=1.0), 3.0), (Selection(start=0.5, end=1.5, playhead=1.0), 3.0)]
-    for selection, second in asked:
-        request = make_request(
-            Choices("draft", fit="stretch"), selection, **files, presets=PRESETS, preview=True
-        )
+    voice = ffmpeg("-stream_loop", 2, "-i", short_voice, "-t", 3.5, tmp_path / "long.wav")
+    for heard, second in ((voice, 0.5), (short_voice, 0.0)):
+        request = preview(two_seconds, heard, Selection(playhead=1.9), "bounce")
         assert request.part == pytest.approx((second, 3.0), abs=0.02)
+
+
+def preview(clip: Path, voice: Path, selection: Selection, fit: Fit) -> Request:
+    files = {"clip": clip, "voice": voice, "output": Path("r.mp4")}
+    choices = Choices("draft", fit=fit)
+    return make_request(choices, selection, **files, presets=PRESETS, preview=True)
+
+
+@pytest.fixture(scope="module")
+def two_seconds(tmp_path_factory: pytest.TempPathFactory, ffmpeg: Ffmpeg) -> Path:
+    made = tmp_path_factory.mktemp("clip") / "clip.mp4"
+    return ffmpeg("-f", "lavfi", "-i", "testsrc=s=64x64:r=20:d=2", made)
+
+
+@pytest.fixture(scope="module")
+def six_seconds(tmp_path_factory: pytest.TempPathFactory, ffmpeg: Ffmpeg) -> Path:
+    made = tmp_path_factory.mktemp("voice") / "voice.wav"
+    return ffmpeg("-f", "lavfi", "-i", "sine=d=6:r=16000", made)
 
 
 WRONG: list[tuple[dict[str, Any], str]] = [

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from lipsync.engines import ENGINES
+from lipsync.example import example_voice
 from lipsync.pipeline import LipSyncPipeline
 from lipsync.presets import Preset
 from lipsync.types import EngineSpec, Request
@@ -80,13 +81,13 @@ def test_visitors_language_is_spoken() -> None:
     assert ask(Clock(), words=words_in("zh-CN"))["fine"] == "约 30 秒"
 
 
-def test_a_preview_is_asked_for_as_one() -> None:
+def test_a_preview_is_asked_for_as_one(face_clip: Path) -> None:
     clock = Clock()
     draft = {"draft": PRESETS["draft"]}
-    given = (clock, draft, *FILES, Choices("draft"), Selection(playhead=2.0))
+    given = (clock, draft, face_clip, example_voice(), Choices("draft"), Selection(playhead=0.5))
     assert expected_seconds(*given, preview=True) == 4.0
     assert expected_seconds(*given) == 4.0
-    assert [request.part for request in clock.asked] == [(2.0, 3.0), None]
+    assert [request.part for request in clock.asked] == [(0.5, 3.0), None]
 
 
 @pytest.mark.parametrize(

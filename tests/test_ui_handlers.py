@@ -15,6 +15,7 @@ from copying_pipeline import SCORE, Copier
 
 from lipsync.engines import make_settings
 from lipsync.errors import InputError
+from lipsync.example import example_voice
 from lipsync.media.probe import Limits
 from lipsync.presets import PRESETS_FOLDER, load_presets
 from lipsync.ui.choices import Choices, Selection
@@ -132,9 +133,9 @@ def test_preview_is_three_seconds_from_the_playhead(
 ) -> None:
     pipeline = Copier()
     studio = make_studio(pipeline, tmp_path / "jobs")
-    selection = Selection(start=0.2, playhead=0.7)
-    studio.announce_preview(PAGE, *order(uploads, selection=selection))
-    shown = list(named(studio.preview(PAGE, *order(uploads, selection=selection))))
+    wish = order((uploads[0], str(example_voice())), selection=Selection(start=0.2, playhead=0.7))
+    studio.announce_preview(PAGE, *wish)
+    shown = list(named(studio.preview(PAGE, *wish)))
     assert pipeline.requests[0].part == (pytest.approx(0.5), 3.0)
     facts = [u["facts"]["value"] for u in shown if u["facts"] != gr.skip()]
     assert "This is a preview" in facts[0]
@@ -247,7 +248,7 @@ def test_waiting_job_is_expected_to_take_as_long_as_the_pipeline_says(
     studio = make_studio(Copier(), tmp_path / "jobs")
     studio.announce(PAGE, *order(uploads))
     assert studio._jobs.seconds_left(["ada"]) == 12.0
-    studio.announce_preview(PAGE, *order(uploads))
+    studio.announce_preview(PAGE, *order((uploads[0], str(example_voice()))))
     assert studio._jobs.seconds_left(["ada"]) == 3.0
     studio.announce(PAGE, *order((None, None)))
     assert studio._jobs.seconds_left(["ada"]) is None

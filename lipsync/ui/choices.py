@@ -119,8 +119,9 @@ def make_request(
 ) -> Request:
     """Return the job that was asked for; `presets` are the ones there are, by name.
 
-    With `preview` it is 3 seconds of the result from the playhead on, not scored. Raises
-    InputError for anything of the wrong type or out of range.
+    With `preview` it is 3 seconds of the result from the playhead on, not scored, the last 3 where
+    the playhead stands later. Raises InputError for anything of the wrong type or out of range,
+    and with `preview` for files that cannot be read.
     """
     choices = check_choices(choices, presets)
     start, end, face, playhead = _check_selection(selection)
@@ -211,18 +212,18 @@ def choices_from_json(value: Any, presets: Mapping[str, Preset]) -> Choices | No
 
 
 def _output_second(request: Request, playhead: float) -> float:
-    """Return the second of the result that first shows what the clip's player shows."""
+    """Return the second of the result that first shows what the clip's player shows, or an earlier
+    one where less than a whole preview would follow."""
+    clip, voice = probe_clip(request.video), probe_voice(request.audio).duration
     start = request.start or 0.0
-    inside = max(playhead - start, 0.0)
-    if request.end is not None:
-        inside = min(inside, request.end - start)
-    if request.fit != "stretch" or inside == 0.0:
-        return inside
-    clip = probe_clip(request.video)
     length = min(request.end or clip.duration, clip.duration) - start
-    if length <= 0:  # a photo, or a range that the job itself will refuse
+    if clip.is_still or length <= 0:  # or a range that the job itself will refuse
         return 0.0
-    return min(inside / length, 1.0) * probe_voice(request.audio).duration
+    inside = min(max(playhead - start, 0.0), length)
+    if request.fit == "stretch":
+        inside *= voice / length
+    total = min(length, voice) if request.fit == "cut" else voice
+    return min(inside, max(total - PREVIEW_SECONDS, 0.0))
 
 
 def _check(name: str, value: Any) -> Any:
