@@ -21,7 +21,7 @@ RECORD = {
 
 
 def test_facts_card_tells_facts_spans_and_notes() -> None:
-    card = cards.facts_card(EN, RECORD, is_preview=False)
+    card = cards.facts_card(EN, RECORD)
     for words in (
         "0:03.2 to 1:04.1",
         "no face &lt;here&gt;",
@@ -29,9 +29,7 @@ def test_facts_card_tells_facts_spans_and_notes() -> None:
         "1280 × 720 · 29.97 fps · 4.2 s · made in 3.5 s",
     ):
         assert words in card, words
-    assert "每秒 29.97 帧" in cards.facts_card(ZH, RECORD, is_preview=False)
-    assert "preview" not in card
-    assert "press Generate for the whole clip" in cards.facts_card(EN, RECORD, is_preview=True)
+    assert "每秒 29.97 帧" in cards.facts_card(ZH, RECORD)
 
 
 def test_progress_card_shows_stage_share_time_and_preview() -> None:
@@ -73,6 +71,14 @@ def test_sentences_are_escaped() -> None:
 )
 def test_seconds_as_people_say_them(seconds: float, said: str) -> None:
     assert cards.say_seconds(EN, seconds) == said
+
+
+@pytest.mark.parametrize(
+    ("seconds", "said"),
+    [(0.2, "1 s"), (4.4, "4 s"), (33, "35 s"), (58, "1 min 0 s"), (187, "3 min 5 s")],
+)
+def test_waits_are_told_roughly(seconds: float, said: str) -> None:
+    assert cards.say_wait(EN, seconds) == said
 
 
 @pytest.mark.parametrize(("seconds", "said"), [(0, "0:00.0"), (59.96, "1:00.0"), (61.25, "1:01.2")])

@@ -137,8 +137,9 @@ def test_preview_is_three_seconds_from_the_playhead(
     studio.announce_preview(PAGE, *wish)
     shown = list(named(studio.preview(PAGE, *wish)))
     assert pipeline.requests[0].part == (pytest.approx(0.5), 3.0)
-    facts = [u["facts"]["value"] for u in shown if u["facts"] != gr.skip()]
-    assert "This is a preview" in facts[0]
+    (told,) = [u["score"]["value"] for u in shown if u["score"] != gr.skip()]
+    assert "This is a preview" in told
+    assert "not measured" not in told
 
 
 @pytest.mark.parametrize(

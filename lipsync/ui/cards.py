@@ -35,7 +35,7 @@ def waiting_card(words: Words, num_before: int, seconds: float | None) -> str:
     if num_before:
         facts.append(words("run.waiting-place", count=num_before))
     if seconds is not None:
-        facts.append(words("run.waiting-time", time=say_seconds(words, seconds)))
+        facts.append(words("run.waiting-time", time=say_wait(words, seconds)))
     return _progress_html(words, words("run.waiting"), 0.0, " · ".join(facts), None)
 
 
@@ -43,7 +43,7 @@ def progress_card(words: Words, progress: Progress) -> str:
     """Return stage, bar, time left and preview frame of a running job."""
     left = ""
     if progress.seconds_left is not None:
-        left = words("run.left", time=say_seconds(words, progress.seconds_left))
+        left = words("run.left", time=say_wait(words, progress.seconds_left))
     stage = words(f"run.stage-{progress.stage}")
     return _progress_html(words, stage, overall_share(progress), left, progress.preview)
 
@@ -87,7 +87,7 @@ def quiet_line(sentence: str) -> str:
     return f'<p class="hint" role="status">{escape(sentence)}</p>'
 
 
-def facts_card(words: Words, record: Mapping[str, Any], *, is_preview: bool) -> str:
+def facts_card(words: Words, record: Mapping[str, Any]) -> str:
     """Return what a finished job is, what it left as it was, and its notes, from its record."""
     parts = []
     if record["skipped"]:
@@ -98,8 +98,6 @@ def facts_card(words: Words, record: Mapping[str, Any], *, is_preview: bool) -> 
         )
         parts.append(f'<div class="skipped"><h3>{words("run.skipped")}</h3><ul>{rows}</ul></div>')
     notes = [words.sentence(note) for note in record["notes"]]
-    if is_preview:
-        notes.append(words("run.facts-preview"))
     if notes:
         parts.append(f'<ul class="notes">{"".join(f"<li>{escape(n)}</li>" for n in notes)}</ul>')
     facts = words(
@@ -125,6 +123,13 @@ def say_seconds(words: Words, seconds: float) -> str:
     if minutes < 60:
         return words("run.minutes", minutes=minutes, seconds=rest)
     return words("run.hours", hours=minutes // 60, minutes=minutes % 60)
+
+
+def say_wait(words: Words, seconds: float) -> str:
+    """Return a wait no more exactly than anybody knows it: ``1 s``, ``12 s``, ``35 s``, minutes."""
+    step = 1 if seconds < 15 else 5
+    whole = max(1, step * round(seconds / step))
+    return words("run.seconds", count=whole) if whole < 60 else say_seconds(words, whole)
 
 
 def say_clock(seconds: float) -> str:

@@ -87,9 +87,7 @@ class Checker:
         if job is None:
             return
         with PlainWords(words) as trouble, self._jobs.open(line, job) as folder:
-            refusal = _refuse(
-                uploads, words
-            )  # it may bring others than it announced
+            refusal = _refuse(uploads, words)  # it may bring others than it announced
             if refusal:
                 yield CheckUpdates(status=gr.update(value=cards.error_card(refusal))).as_list()
             elif not job.is_cancelled:
@@ -217,7 +215,7 @@ def _show(
         # before that stage the judge listens, which takes no time beside looking
         is_looking = progress.stage == "score"
         share, left = pace.tell(place, is_looking * progress.done / max(progress.total, 1))
-        told = "" if left is None else words("run.left", time=cards.say_seconds(words, left))
+        told = "" if left is None else words("run.left", time=cards.say_wait(words, left))
         card = _progress_card(running, share, told, words)
         return CheckUpdates(status=gr.update(value=card)).as_list()
 

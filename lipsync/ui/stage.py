@@ -43,7 +43,7 @@ class Stage:
             status=gr.update(value="", visible=False),
             player=gr.update(value=_play(entry, record, words), visible=True),
             score=shown(_judge(record, words)),
-            facts=shown(_tell(record, words)),
+            facts=shown(cards.facts_card(words, record)),
             extras=shown(cards.quiet_line(extras) if extras else ""),
             files=gr.update(visible=True),
             download=gr.update(value=str(lent.result)),
@@ -95,14 +95,11 @@ def _play(entry: Entry, record: Mapping[str, Any], words: Words) -> dict[str, An
 
 
 def _judge(record: Mapping[str, Any], words: Words) -> str:
+    if record["settings"]["part"] is not None:
+        return f'<div class="card"><p>{words("run.preview-note")}</p></div>'
     score, baseline = (
         score_from_json(found) if (found := record.get(key)) else None
         for key in ("score", "baseline")
     )
     card = score_card(score, record["score_reason"], baseline, words, PLAYER)
     return f'<div class="card">{card}</div>'
-
-
-def _tell(record: Mapping[str, Any], words: Words) -> str:
-    is_preview = record["settings"]["part"] is not None
-    return cards.facts_card(words, record, is_preview=is_preview)
