@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import gc
 import logging
 import os
 import sys
@@ -13,9 +14,8 @@ def parse_arguments(words: list[str] | None = None) -> argparse.Namespace:
     """Return host and port; Gradio's own environment variables give the defaults."""
     parser = argparse.ArgumentParser(description="Lipsync Studio in the browser.")
     parser.add_argument("--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"))
-    parser.add_argument(
-        "--port", type=int, default=int(os.environ.get("GRADIO_SERVER_PORT", "7860"))
-    )
+    port = int(os.environ.get("GRADIO_SERVER_PORT", "7860"))
+    parser.add_argument("--port", type=int, default=port)
     return parser.parse_args(words)
 
 
@@ -23,8 +23,8 @@ def main(words: list[str] | None = None) -> None:
     """Build the screen and serve it until interrupted."""
     arguments = parse_arguments(words)
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    # read when gradio is imported: no call home of any kind
-    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read by gradio's import: no call home
+    gc.disable()  # all that is loaded now stays; to look for garbage in it takes half a second
 
     from lipsync.errors import LipsyncError
     from lipsync.media.export import ensure_ffmpeg_on_path
@@ -44,6 +44,8 @@ def main(words: list[str] | None = None) -> None:
     except LipsyncError as error:
         sys.exit(str(error))
     options = launch_options(house)
+    gc.freeze()
+    gc.enable()
     try:
         screen.launch(server_name=arguments.host, server_port=arguments.port, **options)
     except OSError:

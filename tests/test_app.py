@@ -40,18 +40,20 @@ def test_arguments_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
     assert vars(parse_arguments(["--host", "::1", "--port", "1"])) == {"host": "::1", "port": 1}
 
 
-def test_a_taken_port_is_a_sentence() -> None:
+def test_a_taken_port_is_a_sentence_and_garbage_is_collected_by_then() -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        done = subprocess.run(
-            [sys.executable, "app.py", "--port", str(port)],
-            cwd=ROOT,
-            capture_output=True,
-            text=True,
-            timeout=60,
+        code = (
+            "import atexit, gc, app;"
+            "atexit.register(lambda: print(gc.isenabled(), gc.get_freeze_count() > 100_000));"
+            f"app.main(['--port', '{port}'])"
         )
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60
+        )
+    assert done.stdout.strip() == "True True"
     assert done.returncode == 1
     assert f"127.0.0.1:{port} cannot be served" in done.stderr
     assert "Traceback" not in done.stderr
