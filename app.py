@@ -36,14 +36,14 @@ def main(words: list[str] | None = None) -> None:
     has_lent_gpu = hosting.import_spaces()  # before torch
     ensure_ffmpeg_on_path()
     try:
-        house = hosting.read_house()
-        make_pipeline = partial(hosting.make_pipeline, house=house)
+        deployment = hosting.read_deployment()
+        make_pipeline = partial(hosting.make_pipeline, deployment=deployment)
         screen = build_ui(
-            make_pipeline, preset_folders(), limits=house.limits, loads_first=has_lent_gpu
+            make_pipeline, preset_folders(), limits=deployment.limits, loads_first=has_lent_gpu
         )
     except LipsyncError as error:
         sys.exit(str(error))
-    options = launch_options(house)
+    options = launch_options(deployment)
     gc.freeze()
     gc.enable()
     try:

@@ -22,7 +22,7 @@ from lipsync.media.probe import probe_clip, probe_voice
 from lipsync.presets import PRESETS_FOLDER, load_presets
 from lipsync.types import FaceChoice, Progress, Request, Result, Scan, SyncScore
 from lipsync.ui.api import lay_out_api
-from lipsync.ui.hosting import House, launch_extras
+from lipsync.ui.hosting import Deployment, launch_extras
 from lipsync.ui.jobs import Jobs
 
 UPLOAD_LIMIT = 2**20  # bytes of one file
@@ -158,7 +158,7 @@ def serve_api(folder: Path, is_hosted: bool = False) -> Iterator[ServedApi]:
             prevent_thread_lock=True,
             quiet=True,
             server_name="127.0.0.1",
-            **launch_extras(House(is_hosted, 60.0, UPLOAD_LIMIT)),
+            **launch_extras(Deployment(is_hosted, 60.0, UPLOAD_LIMIT)),
         )
         try:
             yield ServedApi(url, folder, walker)

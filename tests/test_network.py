@@ -97,9 +97,9 @@ def test_building_the_screen_loads_no_model() -> None:
         "from lipsync.ui import hosting\n"
         "from lipsync.ui.launch import launch_options\n"
         "from lipsync.ui.layout import build_ui\n"
-        "house = hosting.read_house()\n"
-        "build_ui(partial(hosting.make_pipeline, house=house), [PRESETS_FOLDER])\n"
-        "launch_options(house)\n"
+        "deployment = hosting.read_deployment()\n"
+        "build_ui(partial(hosting.make_pipeline, deployment=deployment), [PRESETS_FOLDER])\n"
+        "launch_options(deployment)\n"
         "heavy = ('torch', 'mediapipe', 'silero_vad', 'pocketsphinx', 'moviepy')\n"
         "print([name for name in heavy if name in sys.modules])\n"
     )

@@ -23,7 +23,7 @@ from lipsync.engines import make_settings
 from lipsync.errors import InputError
 from lipsync.example import example_photo
 from lipsync.presets import load_presets
-from lipsync.ui.hosting import read_house
+from lipsync.ui.hosting import read_deployment
 
 ROOT = Path(__file__).resolve().parents[1]
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -139,12 +139,12 @@ def test_bounds_of_the_settings_are_those_of_the_engine() -> None:
 
 def test_limits_of_a_host_are_those_stated() -> None:
     said = section("Host it")
-    house, own = read_house({"LIPSYNC_HOSTED": "1"}), read_house({})
-    assert f"{house.max_seconds:.0f} seconds" in said
-    assert f"{house.max_upload // MEGABYTE} MB each" in said
+    deployment, own = read_deployment({"LIPSYNC_HOSTED": "1"}), read_deployment({})
+    assert f"{deployment.max_seconds:.0f} seconds" in said
+    assert f"{deployment.max_upload // MEGABYTE} MB each" in said
     assert f"an hour and {own.max_upload // MEGABYTE} MB" in said
     assert own.max_seconds == 3600
-    assert read_house({"LIPSYNC_MAX_SECONDS": "21600"}).max_seconds == 21600
+    assert read_deployment({"LIPSYNC_MAX_SECONDS": "21600"}).max_seconds == 21600
 
 
 def test_make_targets_exist() -> None:

@@ -15,7 +15,7 @@ from lipsync.engines import ENGINES
 from lipsync.errors import InputError
 from lipsync.media.probe import probe_voice
 from lipsync.types import EngineSpec, Request
-from lipsync.ui.hosting import gpu_pace, gpu_seconds, on_gpu, read_house
+from lipsync.ui.hosting import gpu_pace, gpu_seconds, on_gpu, read_deployment
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -32,28 +32,30 @@ def _with_painter(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_at_home_an_hour_and_on_a_space_a_minute() -> None:
-    own, space, said = (read_house(e) for e in ({}, {"SPACE_ID": "a/b"}, {"LIPSYNC_HOSTED": "1"}))
+    own, space, said = (
+        read_deployment(e) for e in ({}, {"SPACE_ID": "a/b"}, {"LIPSYNC_HOSTED": "1"})
+    )
     assert (own.is_hosted, own.limits.max_seconds) == (False, 3600.0)
     assert (space.is_hosted, space.limits.max_seconds) == (True, 60.0)
     assert said == space
     assert space.max_upload < own.max_upload
-    assert read_house({"LIPSYNC_HOSTED": "0"}) == own
+    assert read_deployment({"LIPSYNC_HOSTED": "0"}) == own
 
 
 def test_the_limit_can_be_said() -> None:
-    assert read_house({"SPACE_ID": "a/b", "LIPSYNC_MAX_SECONDS": " 90.5 "}).max_seconds == 90.5
-    assert read_house({"LIPSYNC_MAX_SECONDS": ""}).max_seconds == 3600.0
+    assert read_deployment({"SPACE_ID": "a/b", "LIPSYNC_MAX_SECONDS": " 90.5 "}).max_seconds == 90.5
+    assert read_deployment({"LIPSYNC_MAX_SECONDS": ""}).max_seconds == 3600.0
 
 
 @pytest.mark.parametrize("said", ["a minute", "0", "-3", "nan", "inf", "1e9", "60;"])
 def test_a_wrong_limit_is_a_sentence(said: str) -> None:
     with pytest.raises(InputError, match=r"LIPSYNC_MAX_SECONDS is .* give a number of seconds"):
-        read_house({"LIPSYNC_MAX_SECONDS": said})
+        read_deployment({"LIPSYNC_MAX_SECONDS": said})
 
 
 def test_a_longer_voice_is_refused_with_the_limit(short_voice: Path) -> None:
     with pytest.raises(InputError, match="limit"):
-        probe_voice(short_voice, read_house({"LIPSYNC_MAX_SECONDS": "1"}).limits)
+        probe_voice(short_voice, read_deployment({"LIPSYNC_MAX_SECONDS": "1"}).limits)
 
 
 def test_without_spaces_a_function_stays_itself() -> None:
@@ -149,7 +151,7 @@ class Painter(DraftEngine):
 sys.modules["painting"] = sys.modules[__name__]
 ENGINES["painter"] = "painting:Painter"
 presets = [Preset("a", "A", "A.", "draft"), Preset("b", "B", "B.", "painter")]
-pipeline = hosting.make_pipeline(presets, hosting.read_house())
+pipeline = hosting.make_pipeline(presets, hosting.read_deployment())
 clip, voice, folder, engine = *map(Path, sys.argv[1:4]), sys.argv[4]
 try:
     steps = list(pipeline.sync(Request(clip, voice, folder / "out.mp4", engine=engine)))

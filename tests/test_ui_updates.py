@@ -7,7 +7,7 @@ import time
 import gradio as gr
 import pytest
 
-from lipsync.ui.updates import Beat, JobUpdates, idle
+from lipsync.ui.updates import JobUpdates, Throttle, idle
 
 
 def test_a_component_nobody_names_stays_as_it_is() -> None:
@@ -20,12 +20,12 @@ def test_a_component_nobody_names_stays_as_it_is() -> None:
 def test_progress_is_due_at_once_then_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
     monkeypatch.setattr(time, "monotonic", lambda: now[0])
-    beat = Beat(seconds=0.5)
-    assert beat.is_due()
+    throttle = Throttle(seconds=0.5)
+    assert throttle.is_due()
     now[0] += 0.4
-    assert not beat.is_due()
-    assert beat.is_due(at_once=True)
+    assert not throttle.is_due()
+    assert throttle.is_due(at_once=True)
     now[0] += 0.4
-    assert not beat.is_due()
+    assert not throttle.is_due()
     now[0] += 0.1
-    assert beat.is_due()
+    assert throttle.is_due()

@@ -28,7 +28,7 @@ from lipsync.ui.previews import middle_picture
 from lipsync.ui.resident import Pipeline
 from lipsync.ui.score_card import score_card
 from lipsync.ui.trouble import PlainWords
-from lipsync.ui.updates import Beat, Update, Updates
+from lipsync.ui.updates import Throttle, Update, Updates
 from lipsync.ui.words import Words, words_for
 
 MAX_CLIPS = 100
@@ -138,12 +138,12 @@ class Checker:
         self, uploads: Sequence[Path], folder: Path, job: Job, words: Words
     ) -> Iterator[list[Any]]:
         rows = [Row(upload) for upload in uploads]
-        started, beat = time.monotonic(), Beat()
+        started, throttle = time.monotonic(), Throttle()
         for place in range(len(rows)):
             rows[place] = _look(rows[place], folder / str(place), words)
             if job.is_cancelled:
                 return
-            if beat.is_due(at_once=place + 1 == len(rows)):
+            if throttle.is_due(at_once=place + 1 == len(rows)):
                 yield _reading(rows, place + 1, words)
         pace = _Pace(rows)
         for place, row in enumerate(rows):
@@ -207,10 +207,10 @@ def _show(
     """Turn the judge's progress into updates of the status; return the row."""
     name, number = rows[place].name, place + 1
     running = words("check.running", name=name, number=number, total=len(rows))
-    beat = Beat()
+    throttle = Throttle()
 
     def tell(progress: Progress) -> list[Any] | None:
-        if not beat.is_due():
+        if not throttle.is_due():
             return None
         # before that stage the judge listens, which takes no time beside looking
         is_looking = progress.stage == "score"

@@ -33,7 +33,7 @@ from lipsync.ui.previews import middle_picture, preview_voice
 from lipsync.ui.resident import Pipeline
 from lipsync.ui.stage import Stage
 from lipsync.ui.trouble import PlainWords
-from lipsync.ui.updates import Beat, JobUpdates
+from lipsync.ui.updates import JobUpdates, Throttle
 from lipsync.ui.visitors import read_visitor
 from lipsync.ui.words import Words, words_for
 
@@ -176,7 +176,7 @@ class Studio:
         result: Result | None = None
         if not job.is_cancelled:  # while it waited
             steps = job.follow(self._get_pipeline().sync(order.request))
-            for progress in _on_the_beat(steps):
+            for progress in _throttled(steps):
                 job.seconds_left = progress.seconds_left
                 result = progress.result
                 if result is None:
@@ -266,10 +266,10 @@ def _read_inputs(
     )
 
 
-def _on_the_beat(steps: Iterator[Progress]) -> Iterator[Progress]:
+def _throttled(steps: Iterator[Progress]) -> Iterator[Progress]:
     """Yield the first progress of every stage and the result, others when they are due."""
-    stage, beat = "", Beat()
+    stage, throttle = "", Throttle()
     for progress in steps:
-        if beat.is_due(at_once=bool(progress.result) or progress.stage != stage):
+        if throttle.is_due(at_once=bool(progress.result) or progress.stage != stage):
             stage = progress.stage
             yield progress

@@ -36,7 +36,7 @@ _Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True)
-class House:
+class Deployment:
     """Where the app runs and what its visitors may ask for."""
 
     is_hosted: bool
@@ -49,7 +49,7 @@ class House:
         return Limits(max_seconds=self.max_seconds)
 
 
-def read_house(environment: Mapping[str, str] = os.environ) -> House:
+def read_deployment(environment: Mapping[str, str] = os.environ) -> Deployment:
     """Return what the environment says.
 
     Raises InputError where ``LIPSYNC_MAX_SECONDS`` is not a number of seconds from 1 to 21 600.
@@ -59,16 +59,16 @@ def read_house(environment: Mapping[str, str] = os.environ) -> House:
     stated = environment.get(MAX_SECONDS_NAME, "").strip()
     if stated:
         seconds = _read_seconds(stated)
-    return House(is_hosted, seconds, _HOSTED_UPLOAD if is_hosted else _OWN_UPLOAD)
+    return Deployment(is_hosted, seconds, _HOSTED_UPLOAD if is_hosted else _OWN_UPLOAD)
 
 
-def launch_extras(house: House) -> dict[str, Any]:
+def launch_extras(deployment: Deployment) -> dict[str, Any]:
     """Return the keyword arguments for ``launch`` that protect the server and its visitors."""
     from lipsync.ui.guard import Guard
 
-    options = {"max_upload": house.max_upload, "is_public": house.is_hosted}
+    options = {"max_upload": deployment.max_upload, "is_public": deployment.is_hosted}
     return {
-        "max_file_size": house.max_upload,
+        "max_file_size": deployment.max_upload,
         "show_error": False,  # what a bug of ours says is for the log
         # the form of starlette's Middleware: class, arguments, keyword arguments
         "app_kwargs": {"middleware": [(Guard, (), options)]},
@@ -100,7 +100,7 @@ def on_gpu(function: Callable[..., _Made], seconds: Callable[..., int]) -> Calla
     return lent
 
 
-def make_pipeline(presets: Iterable[Preset], house: House) -> LipSyncPipeline:
+def make_pipeline(presets: Iterable[Preset], deployment: Deployment) -> LipSyncPipeline:
     """Return the pipeline of the app, made once when it starts.
 
     On a machine that lends its card per job, the engines of `presets` that want one are built
@@ -111,11 +111,11 @@ def make_pipeline(presets: Iterable[Preset], house: House) -> LipSyncPipeline:
     from lipsync.pipeline import LipSyncPipeline
 
     if not has_lent_card:
-        return LipSyncPipeline(house.limits)
+        return LipSyncPipeline(deployment.limits)
     from lipsync.ui.lent import LentPipeline
 
     names = {preset.engine for preset in presets if gpu_pace(preset.engine) is not None}
-    return LentPipeline(house.limits, {name: create_engine(name) for name in sorted(names)})
+    return LentPipeline(deployment.limits, {name: create_engine(name) for name in sorted(names)})
 
 
 def gpu_pace(engine: str) -> float | None:

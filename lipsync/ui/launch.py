@@ -5,19 +5,19 @@ from __future__ import annotations
 from typing import Any
 
 from lipsync.example import example_photo, example_voice
-from lipsync.ui.hosting import House, launch_extras, read_house
+from lipsync.ui.hosting import Deployment, launch_extras, read_deployment
 from lipsync.ui.theme import STYLE_SHEET, make_theme
 from lipsync.ui.widgets import make_head, style_sheets
 from lipsync.ui.words import make_i18n
 
 
-def launch_options(house: House | None = None) -> dict[str, Any]:
+def launch_options(deployment: Deployment | None = None) -> dict[str, Any]:
     """Return the keyword arguments for ``build_ui(…).launch(…)`` that belong to this screen.
 
-    `house` says who may come (None: what the environment says).
+    `deployment` says who may come (None: what the environment says).
     """
     return {
-        **launch_extras(house or read_house()),
+        **launch_extras(deployment or read_deployment()),
         "theme": make_theme(),
         "css_paths": [STYLE_SHEET, *style_sheets()],
         "head": make_head(),

@@ -13,7 +13,7 @@ Update = dict[str, Any]
 LOCKED: Update = gr.update(interactive=False)
 
 
-_BEAT_SECONDS = 0.2  # more often than five times a second only costs bandwidth
+_UPDATE_SECONDS = 0.2  # more often than five times a second only costs bandwidth
 
 
 class Updates:
@@ -50,10 +50,10 @@ class JobUpdates(Updates):
     shown: Update | str | None = None  # id of the history entry on the stage
 
 
-class Beat:
-    """The rhythm in which progress is shown."""
+class Throttle:
+    """Keeps progress from being shown more often than anybody can see."""
 
-    def __init__(self, seconds: float = _BEAT_SECONDS) -> None:
+    def __init__(self, seconds: float = _UPDATE_SECONDS) -> None:
         """Progress is due at once, then `seconds` after it was shown last."""
         self._seconds = seconds
         self._shown_at = -math.inf
