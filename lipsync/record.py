@@ -30,11 +30,11 @@ def make_record(
     result: Result,
     *,
     preset: str | None = None,
-    baseline: SyncScore | None = None,
 ) -> dict[str, Any]:
     """Return the record of one job as plain JSON values; seconds, frames and px as named.
 
-    `preset` is the name it was started from, `baseline` the score of the source's own speech.
+    `preset` is the name it was started from. The source's own speech has not been judged then, see
+    `add_baseline`.
     """
     return {
         "clip": request.video.name,
@@ -47,7 +47,7 @@ def make_record(
         "duration_seconds": result.duration,
         "score": score_to_json(result.score) if result.score else None,
         "score_reason": result.score_reason,
-        "baseline": score_to_json(baseline) if baseline else None,
+        "baseline": None,
         "skipped": [
             {
                 "start_seconds": span.start_seconds,
@@ -61,6 +61,11 @@ def make_record(
         "settings": _settings(request, preset),
         "versions": versions(),
     }
+
+
+def add_baseline(record: Mapping[str, Any], baseline: SyncScore) -> dict[str, Any]:
+    """Return `record` with `baseline`, the score of the source's own speech."""
+    return {**record, "baseline": score_to_json(baseline)}
 
 
 def _settings(request: Request, preset: str | None) -> dict[str, Any]:

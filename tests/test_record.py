@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from lipsync.errors import InputError
-from lipsync.record import make_record, score_from_json, score_to_json
+from lipsync.record import add_baseline, make_record, score_from_json, score_to_json
 from lipsync.types import FaceChoice, Request, Result, Size, Skipped, SyncScore
 
 SCORE = SyncScore(
@@ -53,7 +53,7 @@ def make_result(score: SyncScore | None) -> Result:
 
 def test_a_record_is_strict_json_with_everything_in_it() -> None:
     baseline = dataclasses.replace(SCORE, confidence=0.9)
-    record = make_record(REQUEST, make_result(SCORE), preset="draft", baseline=baseline)
+    record = add_baseline(make_record(REQUEST, make_result(SCORE), preset="draft"), baseline)
     text = json.dumps(record, allow_nan=False)
     again = json.loads(text)
     assert "secret" not in text

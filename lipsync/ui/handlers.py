@@ -18,7 +18,7 @@ from lipsync.errors import InputError
 from lipsync.media.export import export_before
 from lipsync.media.probe import Limits, probe_clip
 from lipsync.presets import Preset
-from lipsync.record import make_record, score_to_json
+from lipsync.record import add_baseline, make_record
 from lipsync.steps import exhaust
 from lipsync.types import Progress, Request, Result
 from lipsync.ui import cards, updates
@@ -249,8 +249,7 @@ class Studio:
             log.info("the source has no score of its own: %s", reason)
             return
         if baseline is not None:
-            record = {**entry.read_record(), "baseline": score_to_json(baseline)}
-            self._history.update_record(entry, record)
+            self._history.update_record(entry, add_baseline(entry.read_record(), baseline))
 
 
 def _read_inputs(
