@@ -1,13 +1,13 @@
-"""The whole house on one floor: clip and voice in, written file and score out.
+"""The whole house on one floor: clip and voice in, written file out.
 
-What happens to jobs that are killed, cancelled or run side by side stands in test_robustness.
+Parts of a result, refusals and scores have files of their own; what happens to jobs that are
+killed, cancelled or run side by side stands in test_robustness.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
@@ -17,22 +17,23 @@ import av
 import cv2
 import numpy as np
 import pytest
-import torch
 from conftest import run_ffmpeg
+from watched_jobs import (
+    GAP,
+    WatchedEngine,
+    frames_of,
+    make_gap_clip,
+    run,
+    same,
+    watch_engine,
+)
 
 import lipsync.face.detect
-from lipsync import LipSyncPipeline, Request, Result
-from lipsync.engines import ENGINES
-from lipsync.engines.draft.engine import DraftEngine
-from lipsync.errors import InputError, LipsyncError, OutputError
+from lipsync import LipSyncPipeline, Request
+from lipsync.errors import InputError
 from lipsync.example import example_photo, example_voice
-from lipsync.media.frames import read_frames
 from lipsync.media.probe import probe_clip, probe_voice
-from lipsync.media.sound import read_audio
-from lipsync.steps import exhaust
-from lipsync.types import FaceChoice, Frame, Generated, Progress, Scene, Window
-
-GAP = slice(14, 24)  # frames of `gap_clip` in which a grey board hides everything
+from lipsync.types import Frame
 
 
 @pytest.fixture(scope="module")
@@ -43,78 +44,12 @@ def pipeline() -> Iterator[LipSyncPipeline]:
 
 @pytest.fixture(scope="module")
 def gap_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The portrait, drifting, 240 x 240 px, 40 frames, nobody in sight from frame 14 to 23."""
-    graph = (
-        "zoompan=z='1.25+0.002*on':x='20+20*sin(on/4)':y='on/2':d=1:s=320x320:fps=25,"
-        "scale=240:240,drawbox=c=gray:t=fill:enable='between(n,14,23)',format=yuv420p"
-    )
-    return run_ffmpeg(
-        *("-loop", 1, "-framerate", 25, "-i", example_photo(), "-vf", graph, "-frames:v", 40),
-        *("-c:v", "libx264", "-preset", "ultrafast"),
-        tmp_path_factory.mktemp("gap") / "gap.mp4",
-    )
-
-
-def run(pipeline: LipSyncPipeline, request: Request) -> Result:
-    """Run a job and check that its progress makes sense."""
-    seen = list(pipeline.sync(request))
-    assert_sensible(seen)
-    assert seen[-1].result is not None
-    assert request.output.is_file()
-    return seen[-1].result
-
-
-def assert_sensible(seen: list[Progress]) -> None:
-    stages = list(dict.fromkeys(progress.stage for progress in seen))
-    allowed = ["probe", "faces", "voice", "generate", "score", "done"]
-    assert stages == [stage for stage in allowed if stage in stages]
-    assert all(progress.result is None for progress in seen[:-1])
-    for progress in seen:
-        assert 0 <= progress.done <= progress.total
-        assert progress.seconds_left is None or progress.seconds_left >= 0
-        if progress.preview is not None:
-            assert progress.preview.dtype == np.uint8
-            assert max(progress.preview.shape) <= 360
-    assert seen[-1].seconds_left == 0.0
-
-
-def frames_of(path: Path, numbers: Iterable[int] | None = None) -> list[Frame]:
-    return list(read_frames(probe_clip(path), numbers))
-
-
-def same(one: Frame, other: Frame) -> bool:
-    pairs = ((one.y, other.y), (one.u, other.u), (one.v, other.v))
-    return all(np.array_equal(a, b) for a, b in pairs)
-
-
-class WatchedEngine(DraftEngine):
-    """The draft engine, written down: which crops it was shown and which masks it gave."""
-
-    spec = dataclasses.replace(DraftEngine.spec, name="watched")
-    made: ClassVar[int] = 0
-    scenes: ClassVar[list[Scene]] = []
-    masks: ClassVar[list[np.ndarray]] = []
-
-    def __init__(self) -> None:
-        type(self).made += 1
-
-    def generate(
-        self, scene: Scene, windows: Iterable[Window], settings: Any, rng: torch.Generator
-    ) -> Iterator[Generated]:
-        self.scenes.append(scene)
-        for generated in super().generate(scene, windows, settings, rng):
-            assert generated.masks is not None
-            self.masks.extend(generated.masks)
-            yield generated
+    return make_gap_clip(tmp_path_factory.mktemp("gap"))
 
 
 @pytest.fixture
 def watched(monkeypatch: pytest.MonkeyPatch) -> type[WatchedEngine]:
-    monkeypatch.setitem(ENGINES, "watched", "test_pipeline:WatchedEngine")
-    WatchedEngine.made = 0
-    WatchedEngine.scenes.clear()
-    WatchedEngine.masks.clear()
-    return WatchedEngine
+    return watch_engine(monkeypatch)
 
 
 def test_a_photo_speaks(pipeline: LipSyncPipeline, short_voice: Path, tmp_path: Path) -> None:
@@ -244,107 +179,6 @@ def test_fits(
     assert result.num_frames == frames
     assert probe_clip(result.output).num_frames == frames
     assert probe_voice(result.output).duration == pytest.approx(frames / 25, abs=0.04)
-
-
-def test_a_part_is_what_the_whole_would_show_there(
-    pipeline: LipSyncPipeline,
-    face_clip: Path,
-    gap_clip: Path,
-    tmp_path: Path,
-    watched: type[WatchedEngine],
-) -> None:
-    """Only the part's source frames are looked at; sound and skipped stretches are the part's."""
-    voice = run_ffmpeg("-i", example_voice(), "-t", 3, tmp_path / "voice.wav")
-    request = Request(
-        *(gap_clip, voice, tmp_path / "out.mp4", "watched"),
-        **{"part": (0.4, 0.4), "quality": "lossless"},
-    )
-    seen = list(pipeline.sync(request))
-    result = seen[-1].result
-    assert result is not None
-    assert (result.num_frames, result.duration) == (10, pytest.approx(0.4))
-    assert {p.total for p in seen if p.stage == "faces"} == {10}
-    (skipped,) = result.skipped
-    assert (skipped.start_seconds, skipped.end_seconds) == (pytest.approx(0.16), 0.4)
-    assert result.score is None
-    assert "only 0.2 s" in str(result.score_reason)
-    source, written = frames_of(gap_clip, range(10, 20)), frames_of(result.output)
-    assert len(written) == 10
-    assert all(same(a, b) for a, b in zip(source[4:], written[4:], strict=True))
-    heard, whole = read_audio(result.output).samples, read_audio(voice).samples
-    assert len(heard) == pytest.approx(0.4 * 16000, abs=1024)
-    offsets = range(6400 - 400, 6400 + 401, 16)
-    likeness = [
-        float(np.corrcoef(heard[800:4800], whole[o + 800 : o + 4800])[0, 1]) for o in offsets
-    ]
-    assert max(likeness) > 0.9
-    assert abs(offsets[int(np.argmax(likeness))] - 6400) <= 32  # 2 ms
-
-
-def test_a_part_may_cross_a_loop_s_seam_and_run_over_the_end(
-    pipeline: LipSyncPipeline, face_clip: Path, tmp_path: Path, watched: type[WatchedEngine]
-) -> None:
-    voice = run_ffmpeg("-i", example_voice(), "-t", 2.2, tmp_path / "voice.wav")
-    request = Request(
-        *(face_clip, voice, tmp_path / "out.mp4", "watched"),
-        **{"fit": "loop", "part": (1.8, 9.0), "score": False},
-    )
-    seen = list(pipeline.sync(request))
-    assert seen[-1].result is not None
-    assert seen[-1].result.num_frames == 10
-    assert {p.total for p in seen if p.stage == "faces"} == {10}
-    first, second = watched.scenes
-    assert (first.rows.tolist(), second.rows.tolist()) == ([5, 6, 7, 8, 9], [0, 1, 2, 3, 4])
-
-
-def test_a_part_of_a_clip_in_fast_motion_follows_the_face_between(
-    pipeline: LipSyncPipeline, tmp_path: Path, short_voice: Path, face_clip: Path
-) -> None:
-    long = run_ffmpeg("-stream_loop", 19, "-i", face_clip, "-c", "copy", tmp_path / "long.mp4")
-    request = Request(
-        *(long, short_voice, tmp_path / "out.mp4"),
-        **{"fit": "stretch", "part": (0.4, 0.16), "score": False},
-    )
-    seen = list(pipeline.sync(request))
-    assert {p.total for p in seen if p.stage == "faces"} == {53}  # four frames
-    assert seen[-1].result is not None
-    assert seen[-1].result.skipped == ()
-
-
-def test_a_face_clicked_elsewhere_in_the_clip_is_meant_in_a_part(
-    pipeline: LipSyncPipeline, face_clip: Path, short_voice: Path, tmp_path: Path
-) -> None:
-    request = Request(
-        *(face_clip, short_voice, tmp_path / "out.mp4"),
-        **{"part": (0.8, 0.16), "score": False},
-    )
-    found = dataclasses.replace(request, face=FaceChoice(click=(150.0, 100.0), click_seconds=0.2))
-    seen = list(pipeline.sync(found))
-    assert seen[-1].result is not None
-    assert seen[-1].result.skipped == ()
-    assert {p.total for p in seen if p.stage == "faces"} == {4 + 11}
-    missed = dataclasses.replace(request, face=FaceChoice(click=(5.0, 5.0), click_seconds=0.2))
-    assert "no face at the clicked point" in _refusal(pipeline, missed)
-
-
-def test_a_part_where_nobody_is_seen_says_so(
-    pipeline: LipSyncPipeline, gap_clip: Path, short_voice: Path, tmp_path: Path
-) -> None:
-    request = Request(gap_clip, short_voice, tmp_path / "out.mp4", part=(0.6, 0.2))
-    assert "No face was found in this part of the clip" in _refusal(pipeline, request)
-
-
-def test_a_silent_part_of_a_voice_is_at_rest(
-    pipeline: LipSyncPipeline, face_clip: Path, short_voice: Path, tmp_path: Path
-) -> None:
-    late = run_ffmpeg("-i", short_voice, "-af", "adelay=8000:all=1", tmp_path / "late.wav")
-    request = Request(
-        *(face_clip, late, tmp_path / "out.mp4"), **{"part": (0.2, 0.4), "score": False}
-    )
-    result = run(pipeline, request)
-    assert result.notes == (
-        "No speech was found in this part of the voice, so the mouth stays at rest.",
-    )
 
 
 def test_softness_changes_the_edge_and_nothing_outside(
@@ -491,102 +325,6 @@ def test_an_engine_handed_in_stands_in_for_its_namesake(
     assert len(watched.scenes) == 2
 
 
-def _refusal(
-    pipeline: LipSyncPipeline, request: Request, kind: type[LipsyncError] = InputError
-) -> str:
-    before = sorted(request.output.parent.iterdir())
-    with pytest.raises(kind) as refused:
-        list(pipeline.sync(request))
-    assert sorted(request.output.parent.iterdir()) == before
-    sentence = str(refused.value)
-    assert sentence.endswith(".")
-    return sentence
-
-
-def test_the_inputs_are_never_overwritten(
-    pipeline: LipSyncPipeline, face_clip: Path, short_voice: Path, tmp_path: Path
-) -> None:
-    clip = Path(shutil.copy(face_clip, tmp_path / "clip.mp4"))
-    voice = run_ffmpeg("-i", example_voice(), "-t", 1, tmp_path / "voice.mp4")
-    link = tmp_path / "link.mp4"
-    link.symlink_to(clip)
-    before = clip.read_bytes()
-    for output in (clip, voice, link, tmp_path / "." / "clip.mp4"):
-        sentence = _refusal(pipeline, Request(clip, voice, output), OutputError)
-        assert "is one of the inputs and would be overwritten" in sentence
-    assert clip.read_bytes() == before
-
-
-def test_mistakes_are_found_before_any_work(
-    pipeline: LipSyncPipeline, face_clip: Path, short_voice: Path, tmp_path: Path
-) -> None:
-    plain = Request(face_clip, short_voice, tmp_path / "out.mp4")
-    wrong: dict[str, dict[str, Any]] = {
-        "no engine called": {"engine": "magic"},
-        "has no setting": {"settings": {"loudness": 1}},
-        "Setting amplitude": {"settings": {"amplitude": float("nan")}},
-        "trim start": {"start": 99.0},
-        "lies beyond the clip": {"end": 99.0},
-        "frames per second": {"fps": Fraction(0)},
-        "part begins at 5 s, but the result lasts 1.20 s": {"part": (5.0, 3.0)},
-        "length above 0": {"part": (0.0, 0.0)},
-        "part of nan s": {"part": (0.0, float("nan"))},
-        "from -1 s was": {"part": (-1.0, 3.0)},
-        "number from 0 to 2": {"softness": 2.1},
-        "softness of the mask": {"softness": float("nan")},
-    }
-    for words, change in wrong.items():
-        job = pipeline.sync(dataclasses.replace(plain, **change))
-        assert next(job).stage == "probe"
-        with pytest.raises(InputError, match=words):
-            next(job)
-    assert not plain.output.exists()
-
-
-def test_a_clip_without_a_face(
-    pipeline: LipSyncPipeline, short_voice: Path, tmp_path: Path
-) -> None:
-    clip = run_ffmpeg(
-        *("-f", "lavfi", "-i", "testsrc2=s=160x120:r=25:d=0.4", "-pix_fmt", "yuv420p"),
-        tmp_path / "nobody.mp4",
-    )
-    sentence = _refusal(pipeline, Request(clip, short_voice, tmp_path / "out.mp4"))
-    assert "No face was found" in sentence
-
-
-def test_a_score_needs_a_moving_mouth_and_a_sound(
-    pipeline: LipSyncPipeline, face_clip: Path, gap_clip: Path
-) -> None:
-    with pytest.raises(InputError, match=r"astronaut\.png is a single picture; a score needs"):
-        pipeline.score(example_photo(), example_voice())
-    with pytest.raises(InputError, match="has no sound"):
-        pipeline.score(gap_clip)
-    with pytest.raises(InputError, match=r"No speech was found in face\.mp4, so"):
-        pipeline.score(face_clip)
-    with pytest.raises(InputError, match="mouth does not move"):
-        pipeline.score(face_clip, example_voice())
-
-
-def test_scoring_in_steps_may_stop_early_and_look_at_a_part(
-    pipeline: LipSyncPipeline, face_clip: Path, tmp_path: Path
-) -> None:
-    talk = run_ffmpeg(
-        *("-stream_loop", 2, "-i", face_clip, "-i", example_voice()),
-        *("-map", "0:v", "-map", "1:a", "-t", 3, tmp_path / "talk.mp4"),
-    )
-    with pytest.raises(InputError, match=r"visible for only 0\.4 s"):
-        exhaust(pipeline.score_steps(talk, start=1.0, end=1.4))
-    steps = pipeline.score_steps(talk)
-    while next(steps).stage != "score":
-        pass
-    steps.close()
-    late = run_ffmpeg("-i", talk, "-c:v", "copy", "-af", "adelay=2000", tmp_path / "late.mp4")
-    with pytest.raises(InputError, match=r"No speech was found in this part of late\.mp4"):
-        exhaust(pipeline.score_steps(late, start=0.0, end=1.5))
-    with pytest.raises(InputError, match="trim end of 9 s lies beyond"):
-        exhaust(pipeline.score_steps(talk, end=9.0))
-
-
 def test_the_time_of_a_job_is_expected_before_it_and_learned_from_it(
     face_clip: Path, short_voice: Path, tmp_path: Path
 ) -> None:
@@ -603,17 +341,11 @@ def test_the_time_of_a_job_is_expected_before_it_and_learned_from_it(
             fresh.expect(dataclasses.replace(request, part=(9.0, 1.0)))
 
 
-@pytest.mark.slow
-def test_the_example_is_in_sync(pipeline: LipSyncPipeline, tmp_path: Path) -> None:
-    result = run(pipeline, Request(example_photo(), example_voice(), tmp_path / "out.mp4"))
-    assert result.score is not None
-    assert result.score.confidence > 0.7
-    assert abs(result.score.offset_frames) <= 2
-    # the same file judged again, and against its voice from outside, says the same
-    again = pipeline.score(result.output)
-    assert again.offset_frames == result.score.offset_frames
-    assert again.confidence == pytest.approx(result.score.confidence, abs=0.01)
-    apart = pipeline.score(result.output, example_voice())
-    assert apart.confidence == pytest.approx(again.confidence, abs=0.05)
-    late = run_ffmpeg("-i", result.output, "-vn", "-af", "adelay=240:all=1", tmp_path / "late.wav")
-    assert abs(pipeline.score(result.output, late).offset_frames - again.offset_frames + 6) <= 1
+def test_a_scan_teaches_the_pipeline_how_fast_the_machine_is(
+    face_clip: Path, short_voice: Path, tmp_path: Path
+) -> None:
+    request = Request(face_clip, short_voice, tmp_path / "out.mp4")
+    with closing(LipSyncPipeline()) as fresh:
+        before = fresh.expect(request)
+        assert list(fresh.scan(face_clip))[-1].pace > 0.0
+        assert fresh.expect(request) != before
