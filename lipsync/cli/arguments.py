@@ -91,6 +91,16 @@ def _add_sync(commands: argparse._SubParsersAction) -> None:
         metavar="START:LENGTH",
         help="make only this part of the result, in seconds, such as 12:3",
     )
+    _add_look(sync)
+    sync.add_argument(
+        "--no-score", dest="score", action="store_false", help="do not judge the result"
+    )
+    _add_limit(sync)
+    _add_json(sync)
+
+
+def _add_look(sync: argparse.ArgumentParser) -> None:
+    """Add what changes how the file looks, not what happens in it."""
     sync.add_argument(
         "--softness",
         type=_softness,
@@ -112,11 +122,6 @@ def _add_sync(commands: argparse._SubParsersAction) -> None:
         const="lossless",
         help="keep every pixel outside the mouth exactly; large files",
     )
-    sync.add_argument(
-        "--no-score", dest="score", action="store_false", help="do not judge the result"
-    )
-    _add_limit(sync)
-    _add_json(sync)
 
 
 def _add_score(commands: argparse._SubParsersAction) -> None:

@@ -102,15 +102,7 @@ def lay_out_presets(presets: Sequence[Preset], problems: Sequence[Problem]) -> P
             )
         with gr.Row():
             with gr.Column(min_width=160):
-                # no limits here: Gradio would tell a wrong seed in words of its own
-                seed = gr.Number(
-                    chosen.seed,
-                    precision=0,
-                    label=label("inputs.seed"),
-                    info=label("inputs.seed-help"),
-                    elem_id="seed",
-                )
-                dice = gr.Button(label("inputs.dice"), size="sm", elem_id="dice")
+                seed, dice = _lay_out_seed(chosen)
             mark = gr.Checkbox(
                 chosen.mark,
                 label=label("inputs.mark"),
@@ -266,6 +258,18 @@ def _lay_out_sliders(chosen: Choices, preset: Preset) -> tuple[gr.Slider, gr.Sli
         for name, limits, step in (("steps", STEPS, 1), ("guidance", GUIDANCE, 0.1))
     )
     return steps, guidance
+
+
+def _lay_out_seed(chosen: Choices) -> tuple[gr.Number, gr.Button]:
+    # no limits here: Gradio would tell a wrong seed in words of its own
+    seed = gr.Number(
+        chosen.seed,
+        precision=0,
+        label=label("inputs.seed"),
+        info=label("inputs.seed-help"),
+        elem_id="seed",
+    )
+    return seed, gr.Button(label("inputs.dice"), size="sm", elem_id="dice")
 
 
 def _help_key(name: str, is_used: bool) -> str:

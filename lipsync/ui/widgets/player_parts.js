@@ -111,5 +111,5 @@ studio.playerParts = (() => {
     return { root, trouble, timeline, marks, ...top, ...middle, ...bottom };
   }
 
-  return { build, name, RATES, MODES };
+  return { build, name, RATES };
 })();
