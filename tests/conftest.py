@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,9 @@ from lipsync.example import example_photo, example_voice
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
+    from watched_jobs import WatchedEngine
+
+    from lipsync.pipeline import LipSyncPipeline
 
 Ffmpeg = Callable[..., Path]
 
@@ -49,6 +53,37 @@ def short_voice(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The first 1.2 s of the example voice, as WAV 24 kHz mono."""
     path = tmp_path_factory.mktemp("shared") / "voice.wav"
     return run_ffmpeg("-i", example_voice(), "-t", 1.2, path)
+
+
+@pytest.fixture(scope="session")
+def gap_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The portrait, drifting, 240 x 240 px, 40 frames, nobody in sight from frame 14 to 23."""
+    graph = (
+        "zoompan=z='1.25+0.002*on':x='20+20*sin(on/4)':y='on/2':d=1:s=320x320:fps=25,"
+        "scale=240:240,drawbox=c=gray:t=fill:enable='between(n,14,23)',format=yuv420p"
+    )
+    return run_ffmpeg(
+        *("-loop", 1, "-framerate", 25, "-i", example_photo(), "-vf", graph, "-frames:v", 40),
+        *("-c:v", "libx264", "-preset", "ultrafast"),
+        tmp_path_factory.mktemp("shared") / "gap.mp4",
+    )
+
+
+@pytest.fixture(scope="module")
+def pipeline() -> Iterator[LipSyncPipeline]:
+    """A pipeline for all tests of a file; models load once."""
+    from lipsync.pipeline import LipSyncPipeline
+
+    with closing(LipSyncPipeline()) as made:
+        yield made
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> type[WatchedEngine]:
+    """The engine called "watched", with nothing written down yet."""
+    from watched_jobs import watch_engine
+
+    return watch_engine(monkeypatch)
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -23,13 +22,6 @@ PORTRAIT = ("-loop", 1, "-framerate", 25, "-i", example_photo())
 NOBODY = ("-f", "lavfi", "-i", "testsrc2=s=320x320:r=25")
 QUICK = ("-c:v", "libx264", "-preset", "ultrafast", "-pix_fmt", "yuv420p")
 CROP = "crop=220:220:115:20,scale=320:320,setsar=1,format=yuv420p"
-
-
-@pytest.fixture(scope="module")
-def pipeline() -> Iterator[LipSyncPipeline]:
-    made = LipSyncPipeline()
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="module")

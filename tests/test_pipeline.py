@@ -7,7 +7,6 @@ killed, cancelled or run side by side stands in test_robustness.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
 from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
@@ -22,10 +21,8 @@ from watched_jobs import (
     GAP,
     WatchedEngine,
     frames_of,
-    make_gap_clip,
     run,
     same,
-    watch_engine,
 )
 
 import lipsync.face.detect
@@ -34,22 +31,6 @@ from lipsync.errors import InputError
 from lipsync.example import example_photo, example_voice
 from lipsync.media.probe import probe_clip, probe_voice
 from lipsync.types import Frame
-
-
-@pytest.fixture(scope="module")
-def pipeline() -> Iterator[LipSyncPipeline]:
-    with closing(LipSyncPipeline()) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def gap_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_gap_clip(tmp_path_factory.mktemp("gap"))
-
-
-@pytest.fixture
-def watched(monkeypatch: pytest.MonkeyPatch) -> type[WatchedEngine]:
-    return watch_engine(monkeypatch)
 
 
 def test_a_photo_speaks(pipeline: LipSyncPipeline, short_voice: Path, tmp_path: Path) -> None:

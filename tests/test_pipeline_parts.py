@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -13,33 +11,15 @@ from conftest import run_ffmpeg
 from watched_jobs import (
     WatchedEngine,
     frames_of,
-    make_gap_clip,
     refuse,
     run,
     same,
-    watch_engine,
 )
 
 from lipsync import LipSyncPipeline, Request
 from lipsync.example import example_voice
 from lipsync.media.sound import read_audio
 from lipsync.types import FaceChoice
-
-
-@pytest.fixture(scope="module")
-def pipeline() -> Iterator[LipSyncPipeline]:
-    with closing(LipSyncPipeline()) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def gap_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_gap_clip(tmp_path_factory.mktemp("gap"))
-
-
-@pytest.fixture
-def watched(monkeypatch: pytest.MonkeyPatch) -> type[WatchedEngine]:
-    return watch_engine(monkeypatch)
 
 
 def test_a_part_is_what_the_whole_would_show_there(

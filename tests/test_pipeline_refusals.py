@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Iterator
-from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,12 +17,6 @@ from watched_jobs import (
 from lipsync import LipSyncPipeline, Request
 from lipsync.errors import InputError, OutputError
 from lipsync.example import example_voice
-
-
-@pytest.fixture(scope="module")
-def pipeline() -> Iterator[LipSyncPipeline]:
-    with closing(LipSyncPipeline()) as made:
-        yield made
 
 
 def test_the_inputs_are_never_overwritten(

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 from conftest import run_ffmpeg
 from watched_jobs import (
-    make_gap_clip,
     run,
 )
 
@@ -17,17 +14,6 @@ from lipsync import LipSyncPipeline, Request
 from lipsync.errors import InputError
 from lipsync.example import example_photo, example_voice
 from lipsync.steps import exhaust
-
-
-@pytest.fixture(scope="module")
-def pipeline() -> Iterator[LipSyncPipeline]:
-    with closing(LipSyncPipeline()) as made:
-        yield made
-
-
-@pytest.fixture(scope="module")
-def gap_clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_gap_clip(tmp_path_factory.mktemp("gap"))
 
 
 def test_a_score_needs_a_moving_mouth_and_a_sound(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -20,13 +19,6 @@ from lipsync.ui.jobs import Jobs
 
 FIELDS = [field.name for field in fields(CheckUpdates)]
 GUEST = gr.Request(session_hash="ada", headers={"accept-language": "en"})
-
-
-@pytest.fixture(scope="module")
-def pipeline() -> Iterator[LipSyncPipeline]:
-    made = LipSyncPipeline()
-    yield made
-    made.close()
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Any
 
@@ -20,13 +20,6 @@ from lipsync.ui.clip_panel import ClipScanner, read_selection, write_selection
 
 ADA = gr.Request(session_hash="ada", headers={"accept-language": "en"})
 LI = gr.Request(session_hash="li", headers={"accept-language": "zh-CN"})
-
-
-@pytest.fixture(scope="module")
-def pipeline() -> Iterator[LipSyncPipeline]:
-    made = LipSyncPipeline()
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -10,31 +10,16 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 import torch
-from conftest import run_ffmpeg
 
 from lipsync import LipSyncPipeline, Request, Result
 from lipsync.engines import ENGINES
 from lipsync.engines.draft.engine import DraftEngine
 from lipsync.errors import InputError, LipsyncError
-from lipsync.example import example_photo
 from lipsync.media.frames import read_frames
 from lipsync.media.probe import probe_clip
 from lipsync.types import Frame, Generated, Progress, Scene, Window
 
-GAP = slice(14, 24)  # frames of `make_gap_clip` in which a grey board hides everything
-
-
-def make_gap_clip(folder: Path) -> Path:
-    """Return the portrait, drifting, 240 x 240 px, 40 frames, with nobody in sight in `GAP`."""
-    graph = (
-        "zoompan=z='1.25+0.002*on':x='20+20*sin(on/4)':y='on/2':d=1:s=320x320:fps=25,"
-        "scale=240:240,drawbox=c=gray:t=fill:enable='between(n,14,23)',format=yuv420p"
-    )
-    return run_ffmpeg(
-        *("-loop", 1, "-framerate", 25, "-i", example_photo(), "-vf", graph, "-frames:v", 40),
-        *("-c:v", "libx264", "-preset", "ultrafast"),
-        folder / "gap.mp4",
-    )
+GAP = slice(14, 24)  # frames of the fixture `gap_clip` in which a grey board hides everything
 
 
 def run(pipeline: LipSyncPipeline, request: Request) -> Result:

@@ -127,9 +127,14 @@ def say_seconds(words: Words, seconds: float) -> str:
 
 def say_wait(words: Words, seconds: float) -> str:
     """Return a wait no more exactly than anybody knows it: ``1 s``, ``12 s``, ``35 s``, minutes."""
-    step = 1 if seconds < 15 else 5
-    whole = max(1, step * round(seconds / step))
+    whole = round_wait(seconds)
     return words("run.seconds", count=whole) if whole < 60 else say_seconds(words, whole)
+
+
+def round_wait(seconds: float) -> int:
+    """Return a time to come in steps of 1 s, from 15 s on of 5 s; at least 1."""
+    step = 1 if seconds < 15 else 5
+    return max(1, step * round(seconds / step))
 
 
 def say_clock(seconds: float) -> str:

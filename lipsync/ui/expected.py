@@ -78,8 +78,7 @@ def expected_times(
 def say_roughly(words: Words, seconds: float) -> str:
     """Return an expected time no more exactly than it is known: 4 s, 35 s, 3 min, 1 h 40 min."""
     if seconds < 100:
-        step = 1 if seconds < 15 else 5
-        return words("run.seconds", count=max(1, step * round(seconds / step)))
+        return words("run.seconds", count=cards.round_wait(seconds))
     if seconds < 5400:
         return words("inputs.minutes", count=round(seconds / 60))
     return cards.say_seconds(words, 300 * round(seconds / 300))
