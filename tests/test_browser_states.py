@@ -141,6 +141,42 @@ def test_first_screen_needs_no_scrolling(app: ServedApp, browser: Browser) -> No
         assert page.evaluate("document.documentElement.scrollHeight <= window.innerHeight")
 
 
+def test_button_and_what_it_says_stay_in_sight_with_everything_open(
+    app: ServedApp, browser: Browser, face_clip: Path
+) -> None:
+    with open_studio(app, browser) as page:
+        choose(page, "clip", face_clip)
+        expect(page.locator("#clip-view .clip-track")).to_be_visible()
+        page.locator("#advanced button").first.click()
+        expect(page.locator("#mark")).to_be_attached()
+        page.evaluate("scrollTo(0, 0)")
+        for part in ("#consent", "#generate"):
+            box = page.locator(part).bounding_box()
+            assert box is not None
+            assert box["y"] + box["height"] <= DESK[1], part
+        page.locator("#generate").click(trial=True)  # nothing lies over it
+
+
+def test_empty_fields_show_all_they_say(app: ServedApp, browser: Browser) -> None:
+    with open_studio(app, browser) as page:
+        for field in ("clip", "voice"):
+            page.locator(f"#{field} button[aria-label]").first.click()
+            words = page.locator(f"#{field} [data-testid=upload-text]")
+            expect(words).to_be_visible()
+            inside = words.evaluate(
+                """(words) => {
+                    const range = document.createRange();
+                    range.selectNodeContents(words);
+                    const [text, field] = [range, words.closest(".block")]
+                        .map((part) => part.getBoundingClientRect());
+                    const label = words.closest(".block").querySelector("label")
+                        .getBoundingClientRect();
+                    return text.bottom <= field.bottom && text.top >= label.bottom;
+                }"""
+            )
+            assert inside, field
+
+
 def test_job_by_keyboard_alone(app: ServedApp, browser: Browser) -> None:
     with open_studio(app, browser) as page:
         page.keyboard.press("Tab")
