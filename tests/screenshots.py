@@ -1,6 +1,7 @@
 """Take the README's pictures from the real app, and time its start: ``make screenshots``.
 
-Every picture is made of the bundled example only: NASA's photo and our voice.
+Every picture is made of the bundled example only: NASA's photo, for some cut to the face, and our
+voice.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ from conftest import run_ffmpeg
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 from served_app import ROOT, ServedApp, open_browser, serve_app
-from studio_page import JOB_SECONDS, PHONE, await_comparison, open_studio
+from studio_page import JOB_SECONDS, PHONE, await_comparison, choose, open_studio
+
+from lipsync.example import example_photo
 
 FOLDER = ROOT / "assets" / "screenshots"
 MAX_BYTES = 300_000
 STARTS = 3
-MOMENT = 2.0  # second of the example at which the mouth differs from the photo's
+PORTRAIT = "crop=346:216:45:0"  # of the photo: the face, in the middle where the wipe stands
+MOMENT = 1.8  # second of the example at which the lips are closed, on the photo they smile
 SHIFT = 0.32  # seconds by which one of the checked clips has its sound moved
 
 # in the visitor's hands: the button works, clip and voice of the example are there
@@ -40,10 +44,11 @@ def main() -> None:
         told = ", ".join(f"{seconds:.1f}" for seconds in starts)
         say(f"from starting the process to a usable screen: {told} s")
         say(f"median {statistics.median(starts):.1f} s")
+        portrait = run_ffmpeg("-i", example_photo(), "-vf", PORTRAIT, folder / "portrait.png")
         with serve_app(make_folder(folder / "app")) as app:
             picture_phone(app, browser)
-            picture_dark(app, browser)
-            picture_desk(app, browser, folder)
+            picture_dark(app, browser, portrait)
+            picture_desk(app, browser, portrait)
 
 
 def measure_start(browser: Browser, folder: Path) -> float:
@@ -63,24 +68,25 @@ def picture_phone(app: ServedApp, browser: Browser) -> None:
         save(page, "phone")
 
 
-def picture_dark(app: ServedApp, browser: Browser) -> None:
+def picture_dark(app: ServedApp, browser: Browser, portrait: Path) -> None:
     """A result, for whoever prefers the dark."""
     with open_studio(app, browser, color_scheme="dark") as page:
-        await_times(page)
+        bring(page, portrait)
         make_result(page)
         save(page, "finished-job-dark")
 
 
-def picture_desk(app: ServedApp, browser: Browser, folder: Path) -> None:
+def picture_desk(app: ServedApp, browser: Browser, portrait: Path) -> None:
     """One visit: the first screen, a result, the history of two, and three clips checked."""
     with open_studio(app, browser) as page:
         await_times(page)
         save(page, "first-screen")
+        bring(page, portrait)
         make_result(page)
         save(page, "finished-job")
         with page.expect_download() as download:
             page.click("#download")
-        film = folder / "Eileen speaks.mp4"
+        film = portrait.with_name(download.value.suggested_filename)
         download.value.save_as(film)
 
         page.get_by_role("radio", name="Draft, lively").check()
@@ -93,22 +99,30 @@ def picture_desk(app: ServedApp, browser: Browser, folder: Path) -> None:
         save(page, "history")
 
         page.get_by_role("tab", name="Check a clip").click()
-        page.set_input_files("#check-clips input[type=file]", spoil(film, folder))
+        page.set_input_files("#check-clips input[type=file]", spoil(film))
         page.click("#check")
         expect(page.locator("#check-status")).to_contain_text("checked", timeout=60_000)
         page.locator(".check-row").first.click()
         expect(page.locator("#check-opened .player")).to_be_visible()
-        page.evaluate("scrollTo(0, 0)")
         save(page, "check")
 
 
-def spoil(film: Path, folder: Path) -> list[Path]:
+def spoil(film: Path) -> list[Path]:
     """Return `film` and two worse copies of it: the sound too late, and no sound at all."""
-    late, mute = folder / "Sound too late.mp4", folder / "Without sound.mp4"
+    late, mute = film.with_name("sound-too-late.mp4"), film.with_name("no-sound.mp4")
     moved = ("-itsoffset", SHIFT, "-i", film)
     run_ffmpeg("-i", film, *moved, "-map", "0:v", "-map", "1:a", "-c:v", "copy", late)
     run_ffmpeg("-i", film, "-an", "-c:v", "copy", mute)
     return [film, late, mute]
+
+
+def bring(page: Page, portrait: Path) -> None:
+    """Put the portrait in the place of the whole photo, and wait until it is looked through."""
+    choose(page, "clip", portrait)
+    with Image.open(portrait) as picture:
+        expect(page.locator("#clip-view")).to_contain_text("{} × {}".format(*picture.size))
+    expect(page.locator("#clip-view .clip-face img")).to_be_visible(timeout=60_000)
+    await_times(page)
 
 
 def make_result(page: Page) -> None:
@@ -121,7 +135,6 @@ def make_result(page: Page) -> None:
         "[...document.querySelectorAll('#player video')].every("
         f"(film) => !film.seeking && Math.abs(film.currentTime - {MOMENT}) < 0.1)"
     )
-    page.evaluate("scrollTo(0, 0)")
 
 
 def await_times(page: Page) -> None:
@@ -134,7 +147,9 @@ def await_times(page: Page) -> None:
 def save(page: Page, name: str) -> None:
     """Write what the page shows as a small PNG."""
     page.mouse.move(0, 0)
-    page.wait_for_timeout(500)  # transitions end, the last picture of a film is drawn
+    page.wait_for_timeout(1000)  # transitions end, the last picture of a film is drawn
+    page.evaluate("scrollTo({top: 0, behavior: 'instant'})")
+    page.wait_for_timeout(200)
     path = FOLDER / f"{name}.png"
     page.screenshot(path=path)
     # 256 colours: a third of the size, and hardly a difference
