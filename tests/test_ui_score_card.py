@@ -36,15 +36,17 @@ def test_number_verdict_offset_judge_and_worth() -> None:
 
 
 @pytest.mark.parametrize(
-    ("frames", "said"),
+    ("frames", "said", "best"),
     [
-        (0, ">0 ms: sound and lips come together<"),
-        (-2, ">The lips come 80 ms early<"),
-        (3, ">The lips come 120 ms late<"),
+        (0, ">0 ms: sound and lips come together<", "fits best at 0 ms<"),
+        (-2, ">The lips come 80 ms early<", "fits best at −80 ms<"),
+        (3, ">The lips come 120 ms late<", "fits best at +120 ms<"),
     ],
 )
-def test_offset_says_what_it_means(frames: int, said: str) -> None:
-    assert said in score_card(replace(SCORE, offset_frames=frames), None, None, EN, None)
+def test_offset_says_what_it_means(frames: int, said: str, best: str) -> None:
+    card = score_card(replace(SCORE, offset_frames=frames), None, None, EN, None)
+    assert said in card
+    assert best in card
 
 
 def test_every_judged_second_is_a_button_and_the_rest_a_gap() -> None:
@@ -101,7 +103,7 @@ def test_curve_marks_its_peak() -> None:
     assert (peak[1], peak[2]) == (xs[3], ys[3])
     assert float(ys[3]) == min(map(float, ys))
     assert "fits best at +40 ms" in card
-    assert "<span>-80 ms</span><span>+80 ms</span>" in card
+    assert "<span>−80 ms</span><span>+80 ms</span>" in card
 
 
 def test_a_flat_curve_is_drawn() -> None:

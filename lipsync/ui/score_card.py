@@ -66,6 +66,10 @@ def _shape(level: str) -> str:
     return f'<span class="score-shape" aria-hidden="true">{_SHAPES[level]}</span> '
 
 
+def _signed(number: int) -> str:
+    return f"{number:+d}".replace("-", "\N{MINUS SIGN}") if number else "0"
+
+
 def _offset(score: SyncScore, words: Words) -> str:
     milliseconds = round(score.offset_ms)
     if milliseconds == 0:
@@ -152,12 +156,12 @@ def _curve(score: SyncScore, words: Words) -> str:
     ends = [round(float(offset * 1000 / score.fps)) for offset in (first, last)]
     return (
         f'<div class="score-part"><p class="score-title">{_say(words, "shifts")}'
-        f'<span class="score-note">{_say(words, "best_shift", ms=f"{peak:+d}")}</span></p>'
+        f'<span class="score-note">{_say(words, "best_shift", ms=_signed(peak))}</span></p>'
         f'<svg class="score-curve" viewBox="0 0 {width} {height}" role="img" '
-        f'preserveAspectRatio="none" aria-label="{_say(words, "curve", ms=f"{peak:+d}")}">'
+        f'preserveAspectRatio="none" aria-label="{_say(words, "curve", ms=_signed(peak))}">'
         f'<line x1="{peak_x:.1f}" x2="{peak_x:.1f}" y1="0" y2="{height}"/>'
         f'<polyline points="{line}"/>'
         f'<path d="M{peak_x:.1f} {peak_y:.1f}h0"/></svg>'  # a dot, round at any width
-        f'<p class="score-ends score-note"><span>{ends[0]:+d} ms</span>'
-        f"<span>{ends[1]:+d} ms</span></p></div>"
+        f'<p class="score-ends score-note"><span>{_signed(ends[0])} ms</span>'
+        f"<span>{_signed(ends[1])} ms</span></p></div>"
     )
