@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import gradio as gr
 import numpy as np
@@ -26,6 +26,7 @@ from lipsync.ui.events import AT_ONCE, QUIET
 from lipsync.ui.jobs import session_of
 from lipsync.ui.numbers import is_number
 from lipsync.ui.previews import file_address, first_picture
+from lipsync.ui.resident import Pipeline
 from lipsync.ui.trouble import PlainWords
 from lipsync.ui.widgets import make_widget
 from lipsync.ui.words import Words, words_for
@@ -36,12 +37,6 @@ _MAX_PX = 1e5
 _MOST_SESSIONS = 10_000  # as many as Gradio keeps the state of; a forged one never leaves
 
 
-class Scanning(Protocol):
-    """The part of LipSyncPipeline that the panel uses."""
-
-    def scan(self, video: Path) -> Generator[Scan, None, None]: ...
-
-
 def make_clip_view(elem_id: str = "clip-view") -> gr.HTML:
     """Return the panel, empty; its value is what `read_selection` takes."""
     return make_widget("clip", None, elem_id=elem_id, clip=_NO_CLIP, scan=None)
@@ -50,7 +45,7 @@ def make_clip_view(elem_id: str = "clip-view") -> gr.HTML:
 class ClipScanner:
     """Looks through what visitors upload, for each of them the newest clip only."""
 
-    def __init__(self, get_pipeline: Callable[[], Scanning], limits: Limits | None = None) -> None:
+    def __init__(self, get_pipeline: Callable[[], Pipeline], limits: Limits | None = None) -> None:
         self._get_pipeline = get_pipeline
         self._limits = limits or Limits()
         self._lock = threading.Lock()

@@ -4,26 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
 
 from lipsync.errors import InputError
 from lipsync.presets import Preset
-from lipsync.types import Request
 from lipsync.ui import cards
 from lipsync.ui.choices import Choices, Selection, check_choices, make_request, switch_preset
+from lipsync.ui.resident import Pipeline
 from lipsync.ui.words import Words
 
 _NOT_WRITTEN = Path("expected.mp4")
 
 
-class Expecting(Protocol):
-    """The part of LipSyncPipeline that tells times."""
-
-    def expect(self, request: Request) -> float: ...
-
-
 def expected_seconds(
-    pipeline: Expecting,
+    pipeline: Pipeline,
     presets: Mapping[str, Preset],
     clip: Path | None,
     voice: Path | None,
@@ -48,7 +41,7 @@ def expected_seconds(
 
 def expected_times(
     words: Words,
-    pipeline: Expecting,
+    pipeline: Pipeline,
     presets: Mapping[str, Preset],
     clip: Path | None,
     voice: Path | None,

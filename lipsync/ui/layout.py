@@ -44,10 +44,7 @@ QUEUE_LENGTH = 64
 SWEEP_SECONDS = 1800  # how often old uploads and results are looked for
 
 _SHOW_RESULT = '(...values) => { studio.reveal("#result"); return values; }'
-_SAVE_BOTH = """() => {
-    document.querySelector("#both a, a#both, button#both")?.click();
-    return [];
-}"""
+_SAVE_BOTH = '() => { document.getElementById("both")?.click(); return []; }'
 
 
 def build_ui(

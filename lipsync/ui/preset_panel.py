@@ -176,6 +176,7 @@ class _Keeper:
         self._presets = panel.presets
 
     def restore(self, stored: Any, request: gr.Request) -> list[Any]:
+        """Return every output with what the page opens with, and what was wrong in its link."""
         words = words_for(request)
         query = dict(request.query_params)
         choices, troubles = choices_from_query(query, self._presets)
@@ -187,6 +188,7 @@ class _Keeper:
         return [*updates, notice]
 
     def choose_preset(self, request: gr.Request, shown: str, *values: Any) -> list[Any]:
+        """Return every output with another preset and what goes with it."""
         name, *rest = values
         before = self._read(shown, *rest)
         # forged: the cards offer no such preset
@@ -196,11 +198,13 @@ class _Keeper:
         return write_choices(self._panel, choices, words_for(request))
 
     def throw_dice(self, *values: Any) -> list[Any]:
+        """Return a new seed, then link and memory with it."""
         seed = secrets.randbelow(SEED[1] + 1)
         place = _NAMES.index("seed")
         return [seed, *self.keep(*values[:place], seed, *values[place + 1 :])]
 
     def keep(self, *values: Any) -> list[Any]:
+        """Return link and memory for what was changed; both stay where it cannot be used."""
         choices = self._read(*values)
         return [gr.skip(), gr.skip()] if choices is None else _keep(self._panel, choices)
 
