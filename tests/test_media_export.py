@@ -19,7 +19,7 @@ from media_pattern import TONE, assert_upright, pattern, read_number
 from lipsync.bench import media as bench
 from lipsync.errors import InputError, OutputError
 from lipsync.media.colour import rgb_image
-from lipsync.media.export import export_before, export_preview, export_side_by_side
+from lipsync.media.export import Moments, export_before, export_preview, export_side_by_side
 from lipsync.media.frames import read_frames
 from lipsync.media.probe import probe_clip, probe_voice
 from lipsync.steps import exhaust
@@ -83,7 +83,7 @@ def test_before_shows_what_each_frame_of_the_result_was(
     clip: Path, ffmpeg: Ffmpeg, tmp_path: Path
 ) -> None:
     result, output = shift_by(clip, 30, ffmpeg), tmp_path / "before.mp4"
-    steps = export_before(clip, result, output, start=0.2, end=0.6, tallest=32)
+    steps = export_before(clip, result, output, Moments(start=0.2, end=0.6), tallest=32)
     assert list(steps) == list(range(1, 31))
     made = probe_clip(output)
     assert (made.fps, made.num_frames, made.size) == (25, 30, Size(32, 48))
@@ -98,14 +98,16 @@ def test_before_shows_what_each_frame_of_the_result_was(
 
 def test_before_a_part_of_a_job(clip: Path, ffmpeg: Ffmpeg, tmp_path: Path) -> None:
     result, output = shift_by(clip, 5, ffmpeg), tmp_path / "before.mp4"
-    exhaust(export_before(clip, result, output, fit="loop", part=(0.72, 0.2)))
+    exhaust(export_before(clip, result, output, Moments(fit="loop", part=(0.72, 0.2))))
     assert numbers_of(output) == [18, 19, 0, 1, 2]
     # ten seconds of voice: frame t shows frame 20 t / 250 of the clip
     voice = ffmpeg("-f", "lavfi", "-i", "sine=d=10", tmp_path / "voice.wav")
-    exhaust(export_before(clip, result, output, fit="stretch", part=(2.0, 0.2), voice=voice))
+    exhaust(
+        export_before(clip, result, output, Moments(fit="stretch", part=(2.0, 0.2), voice=voice))
+    )
     assert numbers_of(output) == [4] * 5
     with pytest.raises(InputError, match="part of a stretched clip; give the whole voice"):
-        exhaust(export_before(clip, result, output, fit="stretch", part=(2.0, 0.2)))
+        exhaust(export_before(clip, result, output, Moments(fit="stretch", part=(2.0, 0.2))))
 
 
 def test_before_a_photo_s_result(clip: Path, ffmpeg: Ffmpeg, tmp_path: Path) -> None:

@@ -164,21 +164,18 @@ def _faces(arguments: argparse.Namespace) -> int:
 
 
 def _export(arguments: argparse.Namespace) -> int:
-    from lipsync.media.export import export_preview, export_side_by_side
+    from lipsync.media.export import Moments, export_preview, export_side_by_side
     from lipsync.media.probe import probe_clip
 
     if arguments.kind == "side-by-side":
-        steps = export_side_by_side(
-            arguments.source,
-            arguments.result,
-            arguments.output,
+        moments = Moments(
             fit=arguments.fit,
             start=arguments.start,
             end=arguments.end,
             part=arguments.part,
             voice=arguments.voice,
         )
-        exhaust(steps)
+        exhaust(export_side_by_side(arguments.source, arguments.result, arguments.output, moments))
     else:
         clip = probe_clip(arguments.source)
         export_preview(clip, arguments.output, arguments.start, arguments.seconds)

@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Generator, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
@@ -42,27 +43,34 @@ _FFMPEG_OPTIONS = [
 _NO_FFPROBE = "#!/bin/sh\necho 'ffprobe is not part of this installation' >&2\nexit 1\n"
 
 
+@dataclass(frozen=True)
+class Moments:
+    """Which moments of its source a result shows: what its job was asked for."""
+
+    fit: Fit = "bounce"
+    start: float | None = None  # seconds of the source
+    end: float | None = None  # seconds of the source
+    part: tuple[float, float] | None = None  # (start, length) s of the whole result
+    voice: Path | None = None  # needed for a part of a stretched result
+
+
+_ALL = Moments()
+
+
 def export_side_by_side(
     source: Path,
     result: Path,
     output: Path,
-    *,
-    fit: Fit = "bounce",
-    start: float | None = None,
-    end: float | None = None,
-    part: tuple[float, float] | None = None,
-    voice: Path | None = None,
+    moments: Moments = _ALL,
 ) -> Generator[int, None, None]:
     """Write a video with the source on the left and the result, with its sound, on the right.
 
-    Yields how many frames are done; closing the generator leaves no file. `fit`, `start`, `end`
-    and `part` (seconds) are those of the job, so that both sides show the same moments; for a part
-    of a stretched result its `voice` is needed, too. Both become equally high, at most 1080 px.
-    Raises `InputError` or `OutputError`.
+    Yields how many frames are done; closing the generator leaves no file. Both become equally high,
+    at most 1080 px. Raises `InputError` or `OutputError`.
     """
     check_output(output, (source, result))
     after = probe_clip(result)
-    before, plan = _source_moments(source, after, fit, start, end, part, voice)
+    before, plan = _source_frames(source, after, moments)
     height = min(before.size.height, after.size.height, _TALLEST) & ~1
     left, right = _scaled(before.size, height), _scaled(after.size, height)
     sound = probe_voice(result) if after.has_audio else None
@@ -79,24 +87,19 @@ def export_before(
     source: Path,
     result: Path,
     output: Path,
+    moments: Moments = _ALL,
     *,
-    fit: Fit = "bounce",
-    start: float | None = None,
-    end: float | None = None,
-    part: tuple[float, float] | None = None,
-    voice: Path | None = None,
     tallest: int = 720,
 ) -> Generator[int, None, None]:
     """Write a silent video whose frame t is the source's picture in frame t of the result.
 
     Rate and number of frames are the result's, so that a browser plays both in step; it can jump
-    to any moment quickly. Yields how many frames are done; closing the generator leaves no file.
-    `fit`, `start`, `end`, `part` and `voice` as in `export_side_by_side`; a picture higher than
-    `tallest` px is made smaller. Raises `InputError` or `OutputError`.
+    to any moment quickly. Yields how many frames are done; closing the generator leaves no file. A
+    picture higher than `tallest` px is made smaller. Raises `InputError` or `OutputError`.
     """
     check_output(output, (source, result))
     after = probe_clip(result)
-    before, plan = _source_moments(source, after, fit, start, end, part, voice)
+    before, plan = _source_frames(source, after, moments)
     size = _scaled(before.size, min(before.size.height, tallest) & ~1)
     writer = VideoWriter(
         output, after.fps, size, before.colour, preset="ultrafast", key_frames=_KEY_FRAMES
@@ -107,31 +110,23 @@ def export_before(
             yield done
 
 
-def _source_moments(
-    source: Path,
-    result: Clip,
-    fit: Fit,
-    start: float | None,
-    end: float | None,
-    part: tuple[float, float] | None,
-    voice: Path | None,
-) -> tuple[Clip, np.ndarray]:
+def _source_frames(source: Path, result: Clip, moments: Moments) -> tuple[Clip, np.ndarray]:
     """Return the source at the result's rate, and its frame in each frame of the result."""
     clip = at_rate(probe_clip(source), result.fps)
-    trimmed = trim_range(clip, start, end)
-    begins, total = 0, result.num_frames
-    if part is not None:
-        begins = round(Fraction(part[0]) * result.fps)
+    trimmed = trim_range(clip, moments.start, moments.end)
+    begins, total, voice = 0, result.num_frames, moments.voice
+    if moments.part is not None:
+        begins = round(Fraction(moments.part[0]) * result.fps)
         total += begins
         if voice is not None:
             seconds = 0.0 if clip.is_still else float(len(trimmed) / clip.fps)
-            total = num_output_frames(fit, seconds, probe_voice(voice).duration, clip.fps)
-        elif fit == "stretch":
+            total = num_output_frames(moments.fit, seconds, probe_voice(voice).duration, clip.fps)
+        elif moments.fit == "stretch":
             raise InputError(
                 f"{result.path.name} is a part of a stretched clip; give the whole voice as well, "
                 "which tells how far it was stretched."
             )
-    plan = plan_timeline(fit, len(trimmed), max(total, begins + result.num_frames))
+    plan = plan_timeline(moments.fit, len(trimmed), max(total, begins + result.num_frames))
     return clip, trimmed.start + plan[begins : begins + result.num_frames]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import gradio as gr
 
 from lipsync.errors import InputError
-from lipsync.media.export import export_before
+from lipsync.media.export import Moments, export_before
 from lipsync.media.probe import Limits, probe_clip
 from lipsync.presets import Preset
 from lipsync.record import add_baseline, make_record
@@ -224,16 +224,8 @@ class Studio:
 
     def _attach_before(self, order: _Order, entry: Entry) -> Entry:
         before, asked = order.folder / "before.mp4", order.request
-        steps = export_before(
-            entry.clip,
-            entry.result,
-            before,
-            fit=asked.fit,
-            start=asked.start,
-            end=asked.end,
-            part=asked.part,
-            voice=entry.voice,
-        )
+        moments = Moments(asked.fit, asked.start, asked.end, asked.part, entry.voice)
+        steps = export_before(entry.clip, entry.result, before, moments)
         exhaust(order.job.follow(steps))
         return entry if order.job.is_cancelled else self._history.attach_before(entry, before)
 

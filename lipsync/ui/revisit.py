@@ -8,7 +8,7 @@ from typing import Any
 import gradio as gr
 
 from lipsync.errors import InputError
-from lipsync.media.export import export_side_by_side
+from lipsync.media.export import Moments, export_side_by_side
 from lipsync.presets import Preset
 from lipsync.steps import exhaust
 from lipsync.ui import cards, updates
@@ -99,7 +99,9 @@ class Revisits:
                     "The comparison with the source was not finished for this job; "
                     "generate it again first."
                 )
-            exhaust(job.follow(export_side_by_side(entry.before, entry.result, both, fit="cut")))
+            # the source stands in step already
+            steps = export_side_by_side(entry.before, entry.result, both, Moments(fit="cut"))
+            exhaust(job.follow(steps))
             if job.is_cancelled:
                 return
             made = hand_out(both, both.name)
