@@ -128,6 +128,7 @@ def bring(page: Page, portrait: Path) -> None:
 def make_result(page: Page) -> None:
     """Generate, and stand in mid-speech with the comparison in place."""
     page.click("#generate")
+    expect(page.locator("#cancel")).to_be_enabled()  # what is shown now is of this job
     await_comparison(page)
     page.wait_for_function("document.querySelector('#player .player').dataset.comparable == 'true'")
     page.evaluate(f"studio.seek('player', {MOMENT})")
