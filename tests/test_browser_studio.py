@@ -136,10 +136,11 @@ def test_preview_is_three_seconds_from_the_playhead(page: Page, tmp_path: Path) 
     assert num_frames(save(page, "#download", tmp_path)) == 75
 
 
-def test_try_again_changes_one_setting_and_runs(page: Page, brief_voice: Path) -> None:
+def test_try_again_changes_one_setting_and_runs(page: Page, clip: Path, brief_voice: Path) -> None:
     choose(page, "voice", brief_voice)
     page.click("#generate")
     await_comparison(page)
+    choose(page, "clip", clip)  # not what the result on the stage was made of
     page.locator("#again input").click()
     page.get_by_role("option", name="Draft, lively").click()
     expect(page.locator("#status [role=progressbar]")).to_be_visible()
@@ -149,6 +150,7 @@ def test_try_again_changes_one_setting_and_runs(page: Page, brief_voice: Path) -
     cards = page.locator("#history .history-card")
     expect(cards).to_have_count(2)
     expect(cards.first).to_contain_text("Draft, lively")
+    expect(cards.first).to_contain_text("astronaut")
     expect(cards.last).to_contain_text("Draft")
 
 

@@ -96,11 +96,9 @@ def test_short_clip_is_noted() -> None:
     assert "chance" in told["note"]
 
 
-def test_summary_counts_and_means() -> None:
-    assert summarise(ROWS, ENGLISH) == (
-        "5 clips scored · mean confidence 0.52 · one could not be scored"
-    )
-    assert summarise(ROWS[:1], ENGLISH) == "One clip scored · mean confidence 0.95"
+def test_summary_counts_what_is_in_sync_and_what_could_not_be_scored() -> None:
+    assert summarise(ROWS, ENGLISH) == "5 clips scored · 2 in sync · one could not be scored"
+    assert summarise(ROWS[:1], ENGLISH) == "One clip scored · 1 in sync"
     assert summarise([], ENGLISH) == ""
 
 

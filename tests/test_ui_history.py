@@ -330,6 +330,8 @@ def test_lent_names_stay_in_their_folder(history: History, tmp_path: Path, name:
     lent = history.lend(add_job(history, "ada", tmp_path / "job", clip_name=name))
     assert lent.clip.resolve().parent.parent.parent == history.root / "lent"
     assert lent.clip.read_bytes() == b"clip"
+    assert lent.result.stem.endswith("-synced")
+    assert lent.result.stem == lent.record.stem
 
 
 def test_many_jobs_at_once(tmp_path: Path) -> None:

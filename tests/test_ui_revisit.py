@@ -13,7 +13,7 @@ from lipsync.engines import make_settings
 from lipsync.media.probe import probe_clip
 from lipsync.presets import PRESETS_FOLDER, load_presets
 from lipsync.ui.choices import Choices, Selection
-from lipsync.ui.clip_panel import read_selection
+from lipsync.ui.clip_panel import read_selection, write_selection
 from lipsync.ui.history import Entry, History
 from lipsync.ui.jobs import Jobs
 from lipsync.ui.preset_panel import lay_out_presets
@@ -52,10 +52,31 @@ def asked(kind: str, entry: Entry) -> dict[str, Any]:
     return {"kind": kind, "ids": [entry.id], "n": 1}
 
 
-def test_one_change_and_everything_else_as_it_was(revisits: Revisits, entry: Entry) -> None:
-    updates = revisits.change(PAGE, ADA, entry.id, "fit:hold")
-    values = [update["value"] for update in updates[: len(revisits._panel.inputs)]]
-    assert values == ["draft", 20, 1.5, 7, "", "hold", 1.0, False]
+def test_one_change_and_everything_else_as_it_was(
+    revisits: Revisits, entry: Entry, tmp_path: Path
+) -> None:
+    other = tmp_path / "other.mp4"  # brought since
+    other.write_bytes(b"other")
+    for now in (None, str(other), str(tmp_path / "gone.mp4")):
+        clip, voice, view, *settings = revisits.change(
+            PAGE, ADA, entry.id, "fit:hold", now, str(entry.voice)
+        )
+        assert Path(clip).read_bytes() == entry.clip.read_bytes()
+        assert voice == gr.skip()
+        assert read_selection(view["value"], clip) == Selection()
+        values = [update["value"] for update in settings[: len(revisits._panel.inputs)]]
+        assert values == ["draft", 20, 1.5, 7, "", "hold", 1.0, False]
+
+
+def test_what_is_in_the_fields_already_is_not_brought_again(
+    revisits: Revisits, entry: Entry, tmp_path: Path
+) -> None:
+    clip, voice = tmp_path / "clip.mp4", tmp_path / "voice.wav"
+    clip.hardlink_to(entry.clip)
+    voice.hardlink_to(entry.voice)
+    changed = revisits.change(PAGE, ADA, entry.id, "seed", str(clip), str(voice))
+    assert changed[:2] == [gr.skip(), gr.skip()]
+    assert changed[2]["value"]["clip"] == write_selection(Selection(), str(clip))["clip"]
 
 
 @pytest.mark.parametrize(("visitor", "change"), [(EVE, "seed"), (ADA, "fit:none"), (ADA, None)])
@@ -63,7 +84,7 @@ def test_a_change_that_cannot_be_made_starts_no_job(
     revisits: Revisits, entry: Entry, visitor: str, change: str | None
 ) -> None:
     with pytest.raises(gr.Error):
-        revisits.change(PAGE, visitor, entry.id, change)
+        revisits.change(PAGE, visitor, entry.id, change, None, None)
 
 
 def test_a_job_is_shown_to_its_visitor_only(revisits: Revisits, entry: Entry) -> None:

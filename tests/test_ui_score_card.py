@@ -31,7 +31,7 @@ def test_number_verdict_offset_judge_and_worth() -> None:
     assert '<span data-testid="confidence">0.83</span>' in card
     assert "In sync</p>" in card
     assert 'data-testid="offset">The lips come 40 ms late, too little to notice<' in card
-    assert "Judged by correlate. A coarse judge." in card
+    assert "Judge: correlate. A coarse judge." in card
     assert "baseline" not in card
 
 

@@ -247,7 +247,8 @@ def _with_reason(row: Row, inside: Path, trouble: PlainWords) -> Row:
 
 def _judgement(row: Row, words: Words) -> str:
     if row.score is not None:
-        return score_card(row.score, None, None, words, PLAYER_ID)
+        card = score_card(row.score, None, None, words, PLAYER_ID)
+        return f'<div class="card">{card}</div>'
     return cards.error_card(row.reason or "")
 
 

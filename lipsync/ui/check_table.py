@@ -8,7 +8,6 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
 from typing import Any
 
 from lipsync.types import Clip, SyncScore
@@ -62,14 +61,17 @@ def describe_rows(rows: Sequence[Row], words: Words) -> list[dict[str, Any]]:
 
 
 def summarise(rows: Sequence[Row], words: Words) -> str:
-    """Return how many clips were scored, their mean confidence, and how many were not."""
+    """Return how many clips were scored, how many of them are in sync, and how many were not.
+
+    No mean: a clip that is shifted by half a second may have the best confidence of all.
+    """
     scores = [row.score for row in rows if row.score is not None]
     failed = sum(row.reason is not None for row in rows)
     parts = []
     if scores:
         parts.append(words("check.scored", count=len(scores)))
-        mean = fmean(score.confidence for score in scores)
-        parts.append(words("check.mean", mean=f"{mean:.2f}"))
+        in_sync = sum(level_of(score) in ("good", "fair") for score in scores)
+        parts.append(words("check.in-sync", count=in_sync))
     if failed:
         parts.append(words("check.failed", count=failed))
     return " · ".join(parts)

@@ -40,7 +40,7 @@ KEEP_BYTES = 10 * 2**30  # of everybody together
 _ENTRY, _RECORD, _THUMBNAIL, _BEFORE = "entry.json", "record.json", "thumbnail.jpg", "before.mp4"
 _LENT = "lent"  # a folder beside the visitors' own
 _ID = re.compile(r"[0-9a-f]{32}")
-_STEM_LENGTH = 40  # letters that stay of a name that a visitor gave a file
+_STEM_LENGTH = 60  # letters that stay of a file's name; those of ours are all shorter
 _HALF_WRITTEN_SECONDS = 900  # after which a folder without an entry is a leftover
 
 

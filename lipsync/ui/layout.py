@@ -158,10 +158,11 @@ def _connect_result(
     Returns what runs the job tried again.
     """
     out, every = sync.outputs, list(vars(sync.outputs).values())
+    brought = sync.inputs
     changed = out.again.select(
         revisits.change,
-        [visitor, out.shown, out.again],
-        sync.inputs.presets.outputs,
+        [visitor, out.shown, out.again, brought.clip, brought.voice],
+        [brought.clip, brought.voice, brought.clip_view, *brought.presets.outputs],
         **AT_ONCE,
     )
     again = _run(sync, visitor, changed.success, studio.announce, studio.generate)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -13,8 +14,9 @@ from lipsync.presets import Preset
 from lipsync.steps import exhaust
 from lipsync.ui import cards, updates
 from lipsync.ui.again import change_choices
-from lipsync.ui.choices import Selection
+from lipsync.ui.choices import Choices, Selection
 from lipsync.ui.clip_panel import write_selection
+from lipsync.ui.history import Entry
 from lipsync.ui.history_tab import read_action
 from lipsync.ui.jobs import Jobs, hand_out, session_of
 from lipsync.ui.preset_panel import PresetPanel, write_choices
@@ -22,7 +24,7 @@ from lipsync.ui.stage import SYNC, Stage
 from lipsync.ui.trouble import PlainWords
 from lipsync.ui.updates import JobUpdates
 from lipsync.ui.visitors import read_visitor
-from lipsync.ui.words import words_for
+from lipsync.ui.words import Words, words_for
 
 
 class Revisits:
@@ -39,17 +41,25 @@ class Revisits:
         self._panel = panel
 
     def change(
-        self, request: gr.Request, visitor: Any, shown: str, change: str | None
+        self,
+        request: gr.Request,
+        visitor: Any,
+        shown: str,
+        change: str | None,
+        clip: str | None,
+        voice: str | None,
     ) -> list[Any]:
-        """Return the settings of the job on the stage with one change, for the settings' inputs.
+        """Return what the job on the stage was made of, with one change: clip, voice, the clip
+        panel's selection and the settings.
 
-        Raises gr.Error where that job or change is gone, so that no job is started.
+        `clip` and `voice`, the paths in the fields now, stay where they are the job's own. Raises
+        gr.Error where that job or change is gone, so that no job is started.
         """
         words = words_for(request)
         with PlainWords(words) as trouble:
             entry = self._history.get(read_visitor(visitor), shown)
             choices = change_choices(entry.choices, change or "", self._presets)
-            return write_choices(self._panel, choices, words)
+            return self._bring_back(entry, choices, words, clip, voice)
         raise gr.Error(trouble.sentence or "", print_exception=False)
 
     def show(self, request: gr.Request, visitor: Any, asked: Any) -> list[Any]:
@@ -72,16 +82,8 @@ class Revisits:
             if action.kind != "again":
                 return [gr.skip()] * (4 + len(self._panel.outputs))
             entry = self._history.get(read_visitor(visitor), action.ids[0])
-            lent = self._history.lend(entry)
-            selection = write_selection(_selection_of(entry.read_record()), str(lent.clip))
-            choices = write_choices(self._panel, entry.choices, words)
-            return [
-                gr.Tabs(selected=SYNC),
-                str(lent.clip),
-                str(lent.voice),
-                gr.update(value=selection),
-                *choices,
-            ]
+            brought = self._bring_back(entry, entry.choices, words, None, None)
+            return [gr.Tabs(selected=SYNC), *brought]
         raise gr.Error(trouble.sentence or "", print_exception=False)
 
     def make_both(self, request: gr.Request, visitor: Any, shown: str) -> Iterator[list[Any]]:
@@ -114,6 +116,25 @@ class Revisits:
         if trouble.sentence is not None:
             trouble_card = cards.error_card(trouble.sentence)
             yield JobUpdates(extras=updates.shown(trouble_card), cancel=updates.LOCKED).as_list()
+
+    def _bring_back(
+        self, entry: Entry, choices: Choices, words: Words, clip: str | None, voice: str | None
+    ) -> list[Any]:
+        lent = self._history.lend(entry)
+        has_clip, has_voice = _holds(clip, entry.clip), _holds(voice, entry.voice)
+        selection = _selection_of(entry.read_record())
+        view = write_selection(selection, clip if clip and has_clip else str(lent.clip))
+        return [
+            gr.skip() if has_clip else str(lent.clip),
+            gr.skip() if has_voice else str(lent.voice),
+            gr.update(value=view),
+            *write_choices(self._panel, choices, words),
+        ]
+
+
+def _holds(field: str | None, kept: Path) -> bool:
+    """Return whether the upload in a field is what a job keeps, of which that is a link."""
+    return field is not None and Path(field).exists() and kept.samefile(field)
 
 
 def _selection_of(record: Mapping[str, Any]) -> Selection:
