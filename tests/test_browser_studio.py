@@ -132,7 +132,7 @@ def test_score_bar_seeks_the_player(page: Page) -> None:
 
 def test_preview_is_three_seconds_from_the_playhead(page: Page, tmp_path: Path) -> None:
     page.click("#preview")
-    expect(page.locator("#facts")).to_contain_text("preview", timeout=JOB_SECONDS * 1000)
+    expect(page.locator("#score")).to_contain_text("preview", timeout=JOB_SECONDS * 1000)
     assert num_frames(save(page, "#download", tmp_path)) == 75
 
 
