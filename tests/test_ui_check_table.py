@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 import csv
 import io
 import json
@@ -99,6 +100,7 @@ def test_short_clip_is_noted() -> None:
 def test_summary_counts_what_is_in_sync_and_what_could_not_be_scored() -> None:
     assert summarise(ROWS, ENGLISH) == "5 clips scored · 2 in sync · one could not be scored"
     assert summarise(ROWS[:1], ENGLISH) == "One clip scored · 1 in sync"
+    assert summarise([replace(ROWS[0], score=None, reason="x")], ENGLISH).startswith("One could")
     assert summarise([], ENGLISH) == ""
 
 

@@ -41,10 +41,10 @@ def _served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def uploads(tmp_path: Path, face_clip: Path) -> tuple[str, str]:
+def uploads(tmp_path: Path, face_clip: Path, short_voice: Path) -> tuple[str, str]:
     clip, voice = tmp_path / "-rf; $(x).mp4", tmp_path / "evil voice.wav"
     clip.write_bytes(face_clip.read_bytes())
-    voice.write_bytes(b"sound")
+    voice.write_bytes(short_voice.read_bytes())
     return str(clip), str(voice)
 
 
@@ -167,6 +167,17 @@ def test_wrong_input_is_one_sentence(
     assert 'role="alert"' in shown["status"]["value"]
     assert shown["generate"]["interactive"] is True
     assert pipeline.requests == []
+
+
+def test_a_wrong_file_is_told_by_the_name_its_owner_knows(
+    tmp_path: Path, uploads: tuple[str, str]
+) -> None:
+    text, silent = tmp_path / "holiday.mp4", tmp_path / "my words.wav"
+    text.write_text("no film")
+    silent.write_text("no sound")
+    for given, name in (((str(text), uploads[1]), text), ((uploads[0], str(silent)), silent)):
+        (shown,) = run(make_studio(Copier(), tmp_path / "jobs"), *order(given))
+        assert name.name in shown["status"]["value"]
 
 
 def test_error_of_the_pipeline_is_shown_word_for_word(

@@ -74,7 +74,8 @@ def summarise(rows: Sequence[Row], words: Words) -> str:
         parts.append(words("check.in-sync", count=in_sync))
     if failed:
         parts.append(words("check.failed", count=failed))
-    return " · ".join(parts)
+    summary = " · ".join(parts)
+    return summary[:1].upper() + summary[1:]
 
 
 def find_worst_second(score: SyncScore) -> int | None:

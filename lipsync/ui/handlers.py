@@ -16,7 +16,7 @@ import gradio as gr
 
 from lipsync.errors import InputError
 from lipsync.media.export import Moments, export_before
-from lipsync.media.probe import Limits, probe_clip
+from lipsync.media.probe import Limits, probe_clip, probe_voice
 from lipsync.presets import Preset
 from lipsync.record import add_baseline, make_record
 from lipsync.steps import exhaust
@@ -158,11 +158,14 @@ class Studio:
             raise InputError("There is no clip yet; choose a clip or a photo first.")
         if voice is None:
             raise InputError("There is no voice yet; choose a voice first.")
+        inside = bring_in(clip, folder, "clip"), bring_in(voice, folder, "voice")
+        # what is wrong with them is told here, where they still have the names their owner knows
+        probe_clip(clip, self._limits)
+        probe_voice(voice, self._limits)
         request = make_request(
             choices,
             selection,
-            bring_in(clip, folder, "clip"),
-            bring_in(voice, folder, "voice"),
+            *inside,
             folder / "result.mp4",
             self._presets,
             preview=preview,
