@@ -95,7 +95,8 @@ def test_a_job_is_shown_to_its_visitor_only(revisits: Revisits, entry: Entry) ->
     assert "0.81" in shown["score"]["value"]
     tabs, *stage = revisits.show(PAGE, EVE, asked("show", entry))
     refused = dict(zip(FIELDS, stage, strict=True))
-    assert tabs == refused["player"] == gr.skip()
+    assert tabs.selected == SYNC  # that is where it is told
+    assert refused["player"] == refused["generate"] == gr.skip()
     assert "no longer in your history" in refused["status"]["value"]
     assert entry.id not in str(stage)
 

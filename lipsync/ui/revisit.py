@@ -63,7 +63,8 @@ class Revisits:
         raise gr.Error(trouble.sentence or "", print_exception=False)
 
     def show(self, request: gr.Request, visitor: Any, asked: Any) -> list[Any]:
-        """Return the tab to go to and the updates that put a job of the history on the stage."""
+        """Return the tab to go to and the updates that put a job of the history on the stage,
+        or say there why it cannot be shown."""
         words = words_for(request)
         with PlainWords(words) as trouble:
             action = read_action(asked)
@@ -71,7 +72,9 @@ class Revisits:
                 return [gr.skip(), *JobUpdates().as_list()]
             entry = self._history.get(read_visitor(visitor), action.ids[0])
             return [gr.Tabs(selected=SYNC), *self._stage.show(entry, words).as_list()]
-        return [gr.skip(), *updates.idle(cards.error_card(trouble.sentence or "")).as_list()]
+        # where it is seen, and a job that runs meanwhile goes on
+        told = updates.shown(cards.error_card(trouble.sentence or ""))
+        return [gr.Tabs(selected=SYNC), *JobUpdates(status=told).as_list()]
 
     def reuse(self, request: gr.Request, visitor: Any, asked: Any) -> list[Any]:
         """Return the tab to go to, then what a job of the history was made of: clip, voice, the
