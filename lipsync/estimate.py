@@ -14,7 +14,8 @@ from dataclasses import dataclass
 
 from lipsync.types import Size
 
-_ENOUGH = 10  # frames of a stage after which its own speed is believed
+_ENOUGH = 10  # frames of a stage that tell something of the machine
+_BELIEF = 15  # frames that an expectation weighs beside what is measured, or it would jump about
 _MEMORY = 0.5  # weight that earlier jobs keep beside the newest
 _SLOWEST, _FASTEST = 20.0, 0.05  # times the usual; a measure beyond that was an accident
 LOADING_SECONDS = 3.0  # until models are resident
@@ -131,44 +132,61 @@ class TimeLeft:
         self._frames = dict(frames)
         self._rates = dict(rates)
         self._spent: dict[str, float] = {}
-        self._done: dict[str, int] = {}
+        self._seen: dict[str, tuple[int, float]] = {}  # frames and seconds of finished stages
         self._started = self._opened = time.monotonic()
+        self._first: tuple[int, float] | None = None  # count and time of a stage's first report
         self._stage: str | None = None
 
     def begin(self, stage: str) -> None:
         """Start the clock of a stage; the one before it ends."""
         self.end()
-        self._stage, self._started = stage, time.monotonic()
+        self._stage, self._started, self._first = stage, time.monotonic(), None
 
     def end(self) -> None:
         """Stop the clock of the running stage."""
         if self._stage is not None:
-            self._spent[self._stage] = time.monotonic() - self._started
-            self._done[self._stage] = self._frames.get(self._stage, 0)
+            now = time.monotonic()
+            self._spent[self._stage] = now - self._started
+            self._seen[self._stage] = self._watch(self._frames.get(self._stage, 0), now)
         self._stage = None
 
     def seconds_left(self, done: int) -> float:
         """Return the expected rest of the job, `done` frames into the running stage."""
         now = time.monotonic()
-        spent, finished = dict(self._spent), dict(self._done)
+        if self._stage is not None and done > 0 and self._first is None:
+            self._first = (done, now)
+        finished = {stage: self._frames.get(stage, 0) for stage in self._seen}
+        seen = dict(self._seen)
         if self._stage is not None:
-            spent[self._stage] = now - self._started
             finished[self._stage] = done
-        # the first frames of a job wait for models to load and say nothing of its pace; nor does
-        # the voice, most of which has been heard while faces were looked for
-        measured = [s for s in finished if s != "voice" and finished[s] >= _ENOUGH]
-        expected = sum(self._rates[s] * finished[s] for s in measured)
-        pace = sum(spent[s] for s in measured) / expected if expected else 1.0
+            seen[self._stage] = self._watch(done, now)
+        seen.pop("voice", None)  # most of it has been heard while faces were looked for
+        pace = self._pace(seen)
         left = {}
         for stage, total in self._frames.items():
             rate = self._rates[stage] * pace
-            if stage in measured:
-                rate = spent[stage] / finished[stage]
+            if stage in seen:
+                count, seconds = seen[stage]
+                rate = (_BELIEF * self._rates[stage] + seconds) / (_BELIEF + count)
             left[stage] = rate * max(total - finished.get(stage, 0), 0)
         if left.get("voice"):
             heard_beside = left.get("faces", 0.0) + now - self._opened
             left["voice"] = max(left["voice"] - heard_beside, 0.0)
         return sum(left.values())
+
+    def _watch(self, done: int, now: float) -> tuple[int, float]:
+        """Return the running stage's frames and seconds since its first report: whatever comes
+        before that waits for models to load and says nothing of the pace."""
+        if self._first is None:
+            return 0, 0.0
+        return done - self._first[0], now - self._first[1]
+
+    def _pace(self, seen: Mapping[str, tuple[int, float]]) -> float:
+        """Return how many times the expected seconds this job takes, as far as can be told."""
+        trusted = _BELIEF * sum(self._rates[stage] for stage in seen)
+        expected = sum(self._rates[stage] * count for stage, (count, _) in seen.items())
+        spent = sum(seconds for _, seconds in seen.values())
+        return (trusted + spent) / (trusted + expected) if seen else 1.0
 
     @property
     def timings(self) -> dict[str, float]:

@@ -259,3 +259,20 @@ def test_page_asks_nobody_but_the_app(app: ServedApp, browser: Browser) -> None:
         await_ready(page)
         strangers = [url for url in asked if not url.startswith((app.url, "data:", "blob:"))]
         assert strangers == []
+
+
+def test_job_deleted_elsewhere_says_so_when_it_is_tried_again(
+    page: Page, brief_voice: Path
+) -> None:
+    choose(page, "voice", brief_voice)
+    page.click("#generate")
+    await_comparison(page)
+    page.get_by_role("tab", name="History").click()
+    page.locator("#history").get_by_role("button", name=re.compile("^Delete")).click()
+    page.locator("#history").get_by_role("button", name=re.compile("^(Delete|Yes)")).first.click()
+    expect(page.locator("#history .history-card")).to_have_count(0)
+    page.get_by_role("tab", name="Sync").click()
+    page.locator("#again input").click()
+    page.get_by_role("option").first.click()
+    expect(page.locator(".toast-wrap")).to_contain_text("no longer", timeout=10_000)
+    expect(page.locator("#generate")).to_be_enabled()

@@ -22,7 +22,7 @@ from lipsync.ui.api import lay_out_api
 from lipsync.ui.check import Checker
 from lipsync.ui.check_tab import connect_check, lay_out_check
 from lipsync.ui.clip_panel import ClipScanner, connect_clip
-from lipsync.ui.events import AT_ONCE, ON_DEVICE
+from lipsync.ui.events import AT_ONCE, ON_DEVICE, QUIET
 from lipsync.ui.handlers import Studio
 from lipsync.ui.history import KEEP_SECONDS, History
 from lipsync.ui.history_tab import (
@@ -163,7 +163,7 @@ def _connect_result(
         revisits.change,
         [visitor, out.shown, out.again, brought.clip, brought.voice],
         [brought.clip, brought.voice, brought.clip_view, *brought.presets.outputs],
-        **AT_ONCE,
+        **QUIET,
     )
     again = _run(sync, visitor, changed.success, studio.announce, studio.generate)
     both = out.make_both.click(revisits.make_both, [visitor, out.shown], every, **ON_DEVICE)
@@ -190,7 +190,7 @@ def _connect_history(
     stage = list(vars(sync.outputs).values())
     kept.widget.input(revisits.show, asked, [tabs, *stage], **AT_ONCE)
     brought = [inputs.clip, inputs.voice, inputs.clip_view, *inputs.presets.outputs]
-    kept.widget.input(revisits.reuse, asked, [tabs, *brought], **AT_ONCE)
+    kept.widget.input(revisits.reuse, asked, [tabs, *brought], **QUIET)
 
 
 def _run(
