@@ -72,7 +72,7 @@ def test_a_slow_start_does_not_make_the_rest_jump(clock: Clock) -> None:
     seen = [left.seconds_left(0), *work_on(left, clock, 3, 0.5), *work_on(left, clock, 40, 0.05, 3)]
     assert max(seen) < 2.5 * 50.0
     steps = [abs(after - before) for before, after in pairwise(seen)]
-    assert max(steps) < 0.4 * 50.0
+    assert max(steps) < 0.7 * 50.0
 
 
 def test_a_slow_machine_is_slow_in_the_stages_to_come(clock: Clock) -> None:
