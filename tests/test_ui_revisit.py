@@ -79,7 +79,11 @@ def test_what_is_in_the_fields_already_is_not_brought_again(
     assert changed[2]["value"]["clip"] == write_selection(Selection(), str(clip))["clip"]
 
 
-@pytest.mark.parametrize(("visitor", "change"), [(EVE, "seed"), (ADA, "fit:none"), (ADA, None)])
+@pytest.mark.parametrize(
+    ("visitor", "change"),
+    [(EVE, "seed"), (ADA, "fit:none"), (ADA, None)],
+    ids=["another visitor", "no such length", "nothing chosen"],  # not the token, which is drawn
+)
 def test_a_change_that_cannot_be_made_starts_no_job(
     revisits: Revisits, entry: Entry, visitor: str, change: str | None
 ) -> None:
