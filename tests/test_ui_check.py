@@ -55,6 +55,12 @@ def run(checker: Checker, uploads: list[str], request: gr.Request = GUEST) -> li
     return [read(updates) for updates in checker.check(uploads, request)]
 
 
+def cancel(checker: Checker, rows: list[Row]) -> list[Any]:
+    """Press Cancel."""
+    checker.stop(GUEST)
+    return checker.tell_stopped(rows, GUEST)
+
+
 def read(updates: list[Any]) -> dict[str, Any]:
     return dict(zip(FIELDS, updates, strict=True))
 
@@ -129,7 +135,7 @@ def test_cancelling_keeps_what_is_finished(
         rows = step["rows"] if isinstance(step["rows"], list) else rows
         if rows and rows[0].is_done:
             break
-    ended = read(checker.cancel(rows, GUEST))
+    ended = read(cancel(checker, rows))
     assert list(steps) == []
     assert "1 of 3" in ended["status"]["value"]
     assert [row.name for row in ended["rows"]] == ["faceless.mp4"]
@@ -141,7 +147,7 @@ def test_cancelled_while_waiting_does_nothing(checker: Checker, clips: dict[str,
     checker.announce([clips["good"]], GUEST)
     waiting = checker._jobs.claim("check ada")
     waiting.is_claimed = False
-    ended = read(checker.cancel([], GUEST))
+    ended = read(cancel(checker, []))
     assert waiting.is_cancelled
     assert "Cancelled" in ended["status"]["value"]
     assert ended["table"]["csv"] == ""
@@ -156,7 +162,7 @@ def test_leaving_stops_the_check_but_no_sync_job(
     checker.announce([clips["good"]], GUEST)
     steps = checker.check([clips["good"]], GUEST)
     next(steps)
-    checker.leave(GUEST)
+    checker.stop(GUEST)
     assert list(steps) == []
     assert not sync.is_cancelled
 

@@ -69,6 +69,11 @@ def run(studio: Studio, *values: Any, page: gr.Request = PAGE) -> Iterator[dict[
     return named(studio.generate(page, *values))
 
 
+def cancel(studio: Studio) -> list[Any]:
+    """Press Cancel."""
+    return studio.tell_stopped(PAGE, studio.stop(PAGE))
+
+
 def named(updates: Iterator[list[Any]]) -> Iterator[dict[str, Any]]:
     for update in updates:
         yield dict(zip(FIELDS, update, strict=True))
@@ -206,7 +211,7 @@ def test_cancel_stops_the_pipeline_and_keeps_nothing(
     studio = make_studio(pipeline, tmp_path / "jobs")
     steps = run(studio, *order(uploads))
     next(steps)
-    studio.cancel(PAGE)
+    studio.stop(PAGE)
     assert "Cancelled" in [shown["status"]["value"] for shown in steps][-1]
     assert pipeline.closed.is_set()
     assert list((tmp_path / "jobs").iterdir()) == []
@@ -220,7 +225,7 @@ def test_cancel_during_the_extras_keeps_the_result(
     steps = run(studio, *order(uploads))
     while next(steps)["shown"] == gr.skip():
         pass
-    (said,) = named(iter([studio.cancel(PAGE)]))
+    (said,) = named(iter([cancel(studio)]))
     assert "The result is kept" in said["extras"]["value"]
     assert said["status"] == gr.skip()
     assert list(steps) == []
@@ -231,7 +236,7 @@ def test_job_cancelled_while_waiting_never_starts(tmp_path: Path, uploads: tuple
     pipeline = Copier()
     studio = make_studio(pipeline, tmp_path / "jobs")
     steps = run(studio, *order(uploads))
-    (said,) = named(iter([studio.cancel(PAGE)]))
+    (said,) = named(iter([cancel(studio)]))
     assert "Cancelled" in said["status"]["value"]
     assert list(steps) == []
     assert pipeline.requests == []

@@ -99,9 +99,15 @@ class Checker:
                 cancel=gr.update(interactive=False),
             ).as_list()
 
-    def cancel(self, rows: list[Row], request: gr.Request) -> list[Any]:
-        """Stop the visitor's check, waiting or running; what is finished stays."""
+    def stop(self, request: gr.Request) -> None:
+        """Stop the visitor's check, waiting or running."""
         self._jobs.cancel(_line_of(request))
+
+    def tell_stopped(self, rows: list[Row], request: gr.Request) -> list[Any]:
+        """Show that the check has stopped; what is finished stays.
+
+        A call of its own, so that it comes after the last progress that was on its way.
+        """
         words = words_for(request)
         finished = [row for row in rows if row.is_done]
         if not rows:
@@ -109,10 +115,6 @@ class Checker:
         return _idle(
             finished, words("check.stopped", done=len(finished), total=len(rows)), words
         )  # fmt: skip
-
-    def leave(self, request: gr.Request) -> None:
-        """Stop the check of a visitor who closed the page, so that the next job starts."""
-        self._jobs.cancel(_line_of(request))
 
     def open_row(self, chosen: Any, rows: list[Row], request: gr.Request) -> list[Any]:
         """Return the column shown, its heading, the player and the score card of one row.

@@ -71,11 +71,13 @@ def connect_check(screen: gr.Blocks, tab: CheckTab, checker: Checker) -> None:
         checker.announce, tab.clips, outputs, **AT_ONCE
     )
     running = heard.success(checker.check, tab.clips, outputs, **ON_DEVICE)
-    tab.cancel.click(checker.cancel, tab.rows, outputs, cancels=[running], **AT_ONCE)
+    tab.cancel.click(checker.stop, cancels=[running], **AT_ONCE).then(
+        checker.tell_stopped, tab.rows, outputs, **AT_ONCE
+    )
     tab.table.input(
         checker.open_row,
         [tab.table, tab.rows],
         [tab.opened, tab.heading, tab.player, tab.card],
         **AT_ONCE,
     ).then(None, js=_SHOW_ROW, **AT_ONCE)
-    screen.unload(checker.leave)
+    screen.unload(checker.stop)

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import gradio as gr
 
@@ -38,6 +38,9 @@ from lipsync.ui.visitors import read_visitor
 from lipsync.ui.words import Words, words_for
 
 log = logging.getLogger(__name__)
+
+
+Stopped = Literal["job", "extras", "nothing"]
 
 
 @dataclass(frozen=True)
@@ -113,16 +116,25 @@ class Studio:
         """Make three seconds of the result, from where the clip's player stands."""
         yield from self._make(request, values, preview=True)
 
-    def cancel(self, request: gr.Request) -> list[Any]:
-        """Stop the visitor's job, waiting or running; a result that is there stays."""
-        words = words_for(request)
+    def stop(self, request: gr.Request) -> Stopped:
+        """Stop the visitor's job, waiting or running, and return what was stopped."""
         cancelled = self._jobs.cancel(session_of(request))
         if not cancelled:  # it ended in this very moment
-            return JobUpdates(cancel=updates.LOCKED).as_list()
-        if all(job.is_delivered for job in cancelled):
+            return "nothing"
+        return "extras" if all(job.is_delivered for job in cancelled) else "job"
+
+    def tell_stopped(self, request: gr.Request, stopped: Stopped) -> list[Any]:
+        """Show what `stop` has stopped; a result that is there stays.
+
+        A call of its own, so that it comes after the last progress that was on its way.
+        """
+        words = words_for(request)
+        if stopped == "job":
+            return updates.idle(cards.sentence_card(words("run.cancelled"))).as_list()
+        if stopped == "extras":
             line = cards.quiet_line(words("run.stopped-extras"))
             return JobUpdates(extras=updates.shown(line), cancel=updates.LOCKED).as_list()
-        return updates.idle(cards.sentence_card(words("run.cancelled"))).as_list()
+        return JobUpdates(cancel=updates.LOCKED).as_list()
 
     def leave(self, request: gr.Request) -> None:
         """Stop the job of a visitor who closed the page, so that the next one starts."""

@@ -168,7 +168,10 @@ def _connect_result(
     again = _run(sync, visitor, changed.success, studio.announce, studio.generate)
     both = out.make_both.click(revisits.make_both, [visitor, out.shown], every, **ON_DEVICE)
     both.success(None, js=_SAVE_BOTH, **AT_ONCE)
-    out.cancel.click(studio.cancel, None, every, cancels=[*running, again, both], **AT_ONCE)
+    stopped = gr.State("nothing")
+    out.cancel.click(studio.stop, None, stopped, cancels=[*running, again, both], **AT_ONCE).then(
+        studio.tell_stopped, stopped, every, **AT_ONCE
+    )
     return again
 
 
