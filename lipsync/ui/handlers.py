@@ -39,7 +39,6 @@ from lipsync.ui.words import Words, words_for
 
 log = logging.getLogger(__name__)
 
-
 Stopped = Literal["job", "extras", "nothing"]
 
 

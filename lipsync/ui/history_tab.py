@@ -135,8 +135,8 @@ class HistoryHandlers:
 
     def _compare(self, first: Entry, second: Entry, words: Words) -> dict[str, Any]:
         return player_value(
-            after=film_of(second),
-            before=film_of(first),
+            after=film_of(second, second.read_record()),
+            before=film_of(first, first.read_record()),
             stem=second.result.stem,
             words=words,
             labels=(

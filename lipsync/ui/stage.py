@@ -75,15 +75,14 @@ class Stage:
         )
 
 
-def film_of(entry: Entry) -> Film:
-    """Return the result of a finished job as the player takes it."""
-    record = entry.read_record()
+def film_of(entry: Entry, record: Mapping[str, Any]) -> Film:
+    """Return the result of a finished job, whose `record` was read, as the player takes it."""
     size = Size(record["size"]["height"], record["size"]["width"])
     return Film(entry.result, Fraction(record["fps_exact"]), record["frames"], size)
 
 
 def _play(entry: Entry, record: Mapping[str, Any], words: Words) -> dict[str, Any]:
-    after = film_of(entry)
+    after = film_of(entry, record)
     return player_value(
         after=after,
         # frame for frame the same length and rate

@@ -12,7 +12,6 @@ import gradio as gr
 Update = dict[str, Any]
 LOCKED: Update = gr.update(interactive=False)
 
-
 _UPDATE_SECONDS = 0.2  # more often than five times a second only costs bandwidth
 
 
