@@ -21,6 +21,7 @@ class Copier:
     def __init__(self, error: Exception | None = None, baseline: SyncScore | None = None) -> None:
         """`error` is raised in the middle of a job; without `baseline` no source has speech."""
         self.requests: list[Request] = []
+        self.judged: list[tuple[float | None, float | None]] = []  # start and end, seconds
         self.closed = threading.Event()
         self._error = error
         self._baseline = baseline
@@ -64,6 +65,7 @@ class Copier:
         start: float | None = None,
         end: float | None = None,
     ) -> Generator[Progress, None, SyncScore]:
+        self.judged.append((start, end))
         yield Progress("score", 0, 1)
         if self._baseline is None:
             raise InputError("The clip has no speech; score one with a voice.")

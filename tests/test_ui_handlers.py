@@ -133,6 +133,17 @@ def test_source_without_speech_has_no_baseline_and_no_trouble(
     assert History().entries(VISITOR)[0].read_record()["baseline"] is None
 
 
+def test_source_is_judged_no_longer_than_the_result_shows_it(
+    tmp_path: Path, uploads: tuple[str, str]
+) -> None:
+    pipeline = Copier()
+    studio = make_studio(pipeline, tmp_path / "jobs")
+    list(run(studio, *order(uploads, selection=Selection(0.2, 0.8))))
+    list(run(studio, *order(uploads)))
+    # the made result lasts a second, as the whole clip does
+    assert pipeline.judged == [(0.2, 0.8), (None, pytest.approx(1.0))]
+
+
 def test_preview_is_three_seconds_from_the_playhead(
     tmp_path: Path, uploads: tuple[str, str]
 ) -> None:

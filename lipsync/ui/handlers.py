@@ -20,7 +20,7 @@ from lipsync.media.probe import Limits, probe_clip, probe_voice
 from lipsync.presets import Preset
 from lipsync.record import add_baseline, make_record
 from lipsync.steps import exhaust
-from lipsync.types import Progress, Request, Result
+from lipsync.types import Clip, Progress, Request, Result
 from lipsync.ui import cards, updates
 from lipsync.ui.choices import Choices, Selection, make_request
 from lipsync.ui.clip_panel import read_selection
@@ -226,9 +226,10 @@ class Studio:
             entry = self._attach_before(order, entry)
             if job.is_cancelled:
                 return
-            if not order.is_preview and probe_clip(entry.clip).has_audio:
+            source = probe_clip(entry.clip)
+            if not order.is_preview and source.has_audio:
                 yield self._stage.show_comparison(entry, words, words("run.judging-source"))
-                self._attach_baseline(order, entry)
+                self._attach_baseline(order, entry, source)
                 if job.is_cancelled:
                     return
                 yield self._stage.show_score(entry, words)
@@ -243,11 +244,14 @@ class Studio:
         exhaust(order.job.follow(steps))
         return entry if order.job.is_cancelled else self._history.attach_before(entry, before)
 
-    def _attach_baseline(self, order: _Order, entry: Entry) -> None:
-        """Judge the source's own speech; a source without any has no baseline."""
-        asked = order.request
+    def _attach_baseline(self, order: _Order, entry: Entry, source: Clip) -> None:
+        """Judge the source's own speech where the result shows it; without any, no baseline."""
+        asked, record = order.request, entry.read_record()
+        end = source.duration if asked.end is None else asked.end
+        if asked.fit != "stretch":  # an hour is not judged for a voice of five seconds
+            end = min(end, (asked.start or 0.0) + record["duration_seconds"])
         steps = self._get_pipeline().score_steps(
-            entry.clip, face=asked.face, start=asked.start, end=asked.end
+            entry.clip, face=asked.face, start=asked.start, end=end
         )
         try:
             baseline = exhaust(order.job.follow(steps))
@@ -255,7 +259,7 @@ class Studio:
             log.info("the source has no score of its own: %s", reason)
             return
         if baseline is not None:
-            self._history.update_record(entry, add_baseline(entry.read_record(), baseline))
+            self._history.update_record(entry, add_baseline(record, baseline))
 
 
 def _read_inputs(
