@@ -85,22 +85,20 @@ def starting(status: str) -> JobUpdates:
 
 def working(status: str) -> JobUpdates:
     """Return the updates while a job runs."""
-    return JobUpdates(
-        status=gr.update(value=status, visible=True),
-        generate=gr.update(interactive=False),
-        preview=gr.update(interactive=False),
-        cancel=gr.update(interactive=True),
-        clock=gr.Timer(active=False),
-    )
+    return _between(status, is_working=True)
 
 
 def idle(status: str) -> JobUpdates:
     """Return the updates after a job that gave no result."""
+    return _between(status, is_working=False)
+
+
+def _between(status: str, *, is_working: bool) -> JobUpdates:
     return JobUpdates(
         status=gr.update(value=status, visible=True),
-        generate=gr.update(interactive=True),
-        preview=gr.update(interactive=True),
-        cancel=gr.update(interactive=False),
+        generate=gr.update(interactive=not is_working),
+        preview=gr.update(interactive=not is_working),
+        cancel=gr.update(interactive=is_working),
         clock=gr.Timer(active=False),
     )
 
