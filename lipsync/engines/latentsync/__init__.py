@@ -1,0 +1,1 @@
+"""The LatentSync engine: a latent diffusion network that repaints the mouth to fit a voice."""
