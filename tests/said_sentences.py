@@ -1,7 +1,8 @@
 """What the program may say to a visitor, read from its source.
 
 A sentence is found where it is written: in the errors people may read, and in every string of two
-or more words below the screen that is not a docstring, a log line, an assertion or a bug's text.
+or more words below the screen that is not a docstring, a log line, a pattern of axes, an assertion
+or a bug's text.
 A placeholder's own words (`"1 face was" if most == 1 else …`) are found too.
 """
 
@@ -93,7 +94,8 @@ def _spoken(module: _Module) -> Iterator[ast.expr]:
     silent: set[ast.AST] = set()
     for node in ast.walk(module.tree):
         is_doc = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
-        if is_doc or isinstance(node, ast.Assert) or _is_log(node) or _is_bug(node):
+        is_unsaid = isinstance(node, ast.Assert) or _is_pattern(node)
+        if is_doc or is_unsaid or _is_log(node) or _is_bug(node):
             silent.update(ast.walk(node))
         elif isinstance(node, ast.JoinedStr):
             silent.update(part for part in node.values if isinstance(part, ast.Constant))
@@ -116,6 +118,11 @@ def _is_log(node: ast.AST) -> bool:
     if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
         return False
     return isinstance(node.func.value, ast.Name) and node.func.value.id.endswith("log")
+
+
+def _is_pattern(node: ast.AST) -> bool:
+    """Say whether a call names axes, as in ``rearrange(tensor, "b c -> c b")``."""
+    return isinstance(node, ast.Call) and _name(node.func) in ("rearrange", "repeat", "reduce")
 
 
 def _is_bug(node: ast.AST) -> bool:

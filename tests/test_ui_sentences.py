@@ -27,6 +27,7 @@ CHINESE = read_templates("zh-CN")
 # Latin letters that a Chinese reader expects: formats, tools, units, and what is typed as it stands
 PLAIN = re.compile(
     r"[Hh]\.264|AAC|PNG|JPEG|WebP|MP4|8K|YAML|JSON|UTF-8|TMPDIR|[A-Z]+(?:_[A-Z]+)+|ffmpeg|moov|MB|kB|px|ms"
+    r"|LatentSync|PyTorch|UNet"
     r"|\b(mp4|mov|mkv|webm|avi|gif|png|jpg|webp|wav|mp3|m4a|ogg|flac)\b"
     r"|'[^']*'|\*name|\b[xy]\b|\b(true|false)\b"
 )

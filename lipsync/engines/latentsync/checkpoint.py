@@ -44,7 +44,7 @@ class Traits:
     out_channels: int
     widths: tuple[int, ...]  # per down stage
     audio_width: int | None  # None = it has no ears
-    motion: tuple[str, ...]  # parts that have motion modules, of "down", "mid", "up"
+    motion_modules: int
     max_frames: int | None  # positions in time; None = no motion modules
 
 
@@ -76,7 +76,7 @@ def read_checkpoint(path: Path) -> Checkpoint:
     if isinstance(found, dict) and isinstance(found.get("state_dict"), dict):
         notes, found = found, found["state_dict"]
     if not isinstance(found, dict) or not all(isinstance(v, Tensor) for v in found.values()):
-        raise InputError(f"{path.name} holds something else than named tensors; {_AGAIN}.")
+        raise InputError(f"{path.name} holds something other than named tensors; {_AGAIN}.")
     return Checkpoint(
         path, found, _whole(path, notes, "global_step") or 0, _whole(path, notes, "resolution")
     )
@@ -116,27 +116,29 @@ def refuse_foreign(
             f"needed; {_CHOOSE}."
         )
     if "conv_in.weight" not in state or "down_blocks.0.resnets.0.conv1.weight" not in state:
-        first = ", ".join(list(state)[:2]) or "nothing"
-        raise InputError(f"{name} holds no LatentSync UNet (but {first} …); {_CHOOSE}.")
+        raise InputError(f"{name} holds {len(state)} tensors but no LatentSync UNet; {_CHOOSE}.")
     found, wanted = _words(read_traits(state)), _words(read_traits(needed))
     for here, there in zip(found, wanted, strict=True):
         if here != there:
-            raise InputError(f"{name} has {here} where {there} is needed; {_CHOOSE}.")
+            raise InputError(f"{name} has {here} (needed: {there}); {_CHOOSE}.")
     missing = [key for key in needed if key not in state]
+    if missing:
+        raise InputError(
+            f"{name} lacks {len(missing)} of the UNet's {len(needed)} tensors, such as "
+            f"{missing[0]}; {_CHOOSE}."
+        )
+    other = [key for key in needed if needed[key].shape != state[key].shape]
+    if other:
+        raise InputError(
+            f"{name} has {len(other)} of the UNet's {len(needed)} tensors in another shape, such "
+            f"as {other[0]}; {_CHOOSE}."
+        )
     unknown = [key for key in state if key not in needed]
-    misshapen = [
-        key for key in needed.keys() & state.keys() if needed[key].shape != state[key].shape
-    ]
-    for kind, keys in (
-        ("lacks", missing),
-        ("has in another shape", misshapen),
-        ("has beyond what is needed", unknown),
-    ):
-        if keys:
-            raise InputError(
-                f"{name} {kind} {len(keys)} of the UNet's {len(needed)} tensors, such as "
-                f"{keys[0]}; {_CHOOSE}."
-            )
+    if unknown:
+        raise InputError(
+            f"{name} holds tensors that the UNet has no place for ({len(unknown)}, such as "
+            f"{unknown[0]}); {_CHOOSE}."
+        )
 
 
 def read_traits(state: Mapping[str, Tensor]) -> Traits:
@@ -146,14 +148,14 @@ def read_traits(state: Mapping[str, Tensor]) -> Traits:
         widths.append(conv.shape[0])
     keys = [tensor for name, tensor in state.items() if name.endswith("attn2.to_k.weight")]
     tables = [tensor for name, tensor in state.items() if name.endswith("pos_encoder.pe")]
-    parts = {name.split("_")[0] for name in state if ".motion_modules." in name}
+    modules = {name.split(".temporal_")[0] for name in state if ".motion_modules." in name}
     closing = state.get("conv_out.weight")
     return Traits(
         in_channels=state["conv_in.weight"].shape[1],
         out_channels=0 if closing is None else closing.shape[0],
         widths=tuple(widths),
         audio_width=keys[0].shape[-1] if keys else None,
-        motion=tuple(part for part in ("down", "mid", "up") if part in parts),
+        motion_modules=len(modules),
         max_frames=tables[0].shape[1] if tables else None,
     )
 
@@ -161,13 +163,13 @@ def read_traits(state: Mapping[str, Tensor]) -> Traits:
 def _words(traits: Traits) -> tuple[str, ...]:
     """Say each trait so that two networks' traits can be set beside each other."""
     widths = "-".join(map(str, traits.widths))
-    parts = ", ".join(traits.motion)
+    motion = traits.motion_modules
     return (
         f"an input of {traits.in_channels} channels",
         f"an output of {traits.out_channels} channels",
         f"a width of {widths}",
-        f"a hearing {traits.audio_width} wide" if traits.audio_width else "no hearing",
-        f"motion in its {parts} stages" if parts else "no motion modules",
+        f"a hearing of {traits.audio_width} channels" if traits.audio_width else "no hearing",
+        f"a set of {motion} motion modules" if motion else "no motion modules",
         f"a window of up to {traits.max_frames} frames",
     )
 
@@ -187,4 +189,6 @@ def _whole(path: Path, notes: Mapping[Any, Any], key: str) -> int | None:
         return None
     if isinstance(stated, int) or (isinstance(stated, str) and stated.isdecimal()):
         return int(stated)
-    raise InputError(f"{path.name} states {stated!r} as its {key}, not a number; {_AGAIN}.")
+    raise InputError(
+        f"{path.name} says that its {key!r} is {stated!r}, which is no number; {_AGAIN}."
+    )
