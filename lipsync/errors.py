@@ -16,3 +16,7 @@ class InputError(LipsyncError):
 
 class OutputError(LipsyncError):
     """The result cannot be written where it was asked for (permissions, disk space, same file)."""
+
+
+class FetchError(LipsyncError):
+    """Something cannot be fetched over the network, or it is not what was promised."""

@@ -17,7 +17,7 @@ from pathlib import Path
 PACKAGE = Path(__file__).resolve().parents[1] / "lipsync"
 # heard in a terminal or by a program only, where English is spoken
 _ENGLISH = ("cli", "train", "bench", "doctor.py", "__main__.py", "ui/api.py")
-_ERRORS = ("InputError", "OutputError", "_WrongError")
+_ERRORS = ("InputError", "OutputError", "FetchError", "_WrongError", "_BrokenOffError")
 _TWO_WORDS = re.compile(r"[A-Za-z]\S* (\S+ )*?\S*[A-Za-z]")
 _IDENTIFIER = re.compile(r"[A-Za-z]+(_[A-Za-z]+)+")  # TMPDIR_NAME, offset_frames: no words
 # strings of several words that no screen shows

@@ -16,13 +16,13 @@ PACKAGE = ROOT / "lipsync"
 GROUND = (
     "types",
     "errors",
+    "steps",
     "device",
     "weights",
     "presets",
     "assets",
     "threads",
     "example",
-    "steps",
 )
 FLOORS = (
     GROUND,

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lipsync.cli.arguments import build_parser
+from lipsync.cli.codes import EXIT_DONE, EXIT_INTERRUPTED, EXIT_MENDABLE
+from lipsync.cli.models import run_models
 from lipsync.cli.progress import ProgressLine
 from lipsync.cli.report import (
     describe_face,
@@ -31,10 +33,6 @@ from lipsync.types import FaceChoice, Request, Result
 
 if TYPE_CHECKING:
     from lipsync.pipeline import LipSyncPipeline
-
-EXIT_DONE = 0
-EXIT_MENDABLE = 2
-EXIT_INTERRUPTED = 130
 
 
 def main(argv: Sequence[str]) -> int:
@@ -230,6 +228,7 @@ _COMMANDS = {
     "faces": _faces,
     "export": _export,
     "presets": _presets,
+    "models": run_models,
     "doctor": _doctor,
     "demo": _demo,
     "bench": _bench,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import TextIO
+from collections.abc import Callable
+from typing import Protocol, TextIO
 
 from lipsync.types import Progress
 
@@ -21,17 +22,28 @@ _REDRAW_SECONDS = 0.1
 _LOG_SECONDS = 10.0  # between two lines of one stage where nobody watches
 
 
-class ProgressLine:
-    """Draw the progress of one job on `stream`; `close` leaves the cursor on a fresh line."""
+class _Step(Protocol):
+    """How far something is, in one of several stages."""
 
-    def __init__(self, stream: TextIO) -> None:
+    @property
+    def stage(self) -> str: ...
+
+
+class ProgressLine:
+    """Draw the progress of one job on `stream`; `close` leaves the cursor on a fresh line.
+
+    `describe` makes one line of a step, without a bar for ``bar=False``; None: of a job's step.
+    """
+
+    def __init__(self, stream: TextIO, describe: Callable[..., str] | None = None) -> None:
         self._stream = stream
+        self._describe: Callable[..., str] = describe or describe_progress
         self._live = stream.isatty()
         self._stage = ""
         self._shown_at = 0.0
         self._width = 0
 
-    def show(self, progress: Progress) -> None:
+    def show(self, progress: _Step) -> None:
         """Draw one step, unless the last drawing is too recent."""
         now = time.monotonic()
         new_stage = progress.stage != self._stage
@@ -40,12 +52,12 @@ class ProgressLine:
             return
         self._stage, self._shown_at = progress.stage, now
         if self._live:
-            text = describe_progress(progress)
+            text = self._describe(progress)
             # spaces wipe what a longer line left behind
             self._stream.write("\r" + text.ljust(self._width))
             self._width = len(text)
         else:
-            self._stream.write(describe_progress(progress, bar=False) + "\n")
+            self._stream.write(self._describe(progress, bar=False) + "\n")
         self._stream.flush()
 
     def close(self) -> None:
@@ -67,11 +79,12 @@ def describe_progress(progress: Progress, bar: bool = True) -> str:
             filled = round(share * _BAR_WIDTH)
             parts.insert(0, "[" + "#" * filled + "-" * (_BAR_WIDTH - filled) + "]")
     if progress.seconds_left is not None and progress.stage != "done":
-        parts.append(f"{_format_seconds(progress.seconds_left)} left")
+        parts.append(f"{format_seconds(progress.seconds_left)} left")
     return "  ".join(parts)
 
 
-def _format_seconds(seconds: float) -> str:
+def format_seconds(seconds: float) -> str:
+    """Return a time as people read it: 42 s, 3 min 05 s, 1 h 20 min."""
     whole = max(round(seconds), 0)
     if whole < 60:
         return f"{whole} s"
