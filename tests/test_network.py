@@ -101,6 +101,7 @@ def test_building_the_screen_loads_no_model() -> None:
         "build_ui(partial(hosting.make_pipeline, deployment=deployment), [PRESETS_FOLDER])\n"
         "launch_options(deployment)\n"
         "heavy = ('torch', 'mediapipe', 'silero_vad', 'pocketsphinx', 'moviepy')\n"
+        "heavy += ('diffusers', 'einops', 'safetensors')\n"
         "print([name for name in heavy if name in sys.modules])\n"
     )
     done = subprocess.run(
