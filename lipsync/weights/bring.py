@@ -103,7 +103,7 @@ def _check_offer(offer: Offer, file: WeightFile, wanted: str | None) -> None:
 
 def _identify(offer: Offer, wanted: str | None) -> str:
     """Return a short name for the edition of a file, so that two are never mixed."""
-    facts = wanted or f"{offer.url} {offer.etag} {offer.size}"
+    facts = wanted or "|".join((offer.url, str(offer.etag), str(offer.size)))
     return sha256(facts.encode()).hexdigest()[:12]
 
 

@@ -149,8 +149,9 @@ def describe_size(size: int) -> str:
     """Return a number of bytes as people read it: 547 B, 75.6 MB, 5.07 GB."""
     for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if size >= scale:
-            return f"{size / scale:.3g} {unit}"
-    return f"{size} B"
+            number = size / scale
+            return " ".join((f"{number:.0f}" if number >= 100 else f"{number:.3g}", unit))
+    return " ".join((str(size), "B"))
 
 
 def _timeout(patience: Patience) -> float:
@@ -211,7 +212,8 @@ def _receive(offer: Offer, part: Path, patience: Patience) -> Generator[int, Non
             "GET", offer.url, headers=headers, timeout=_timeout(patience)
         ) as response:
             if response.status_code == 416:  # nothing is left, or nothing that fits
-                if response.headers.get("Content-Range") != f"bytes */{start}":
+                told = response.headers.get("Content-Range", "")
+                if told.rpartition("/")[2] != str(start):
                     part.unlink()
                     raise _BrokenOffError("the server did not go on where it stopped", 0)
                 if offer.size is not None:
@@ -242,7 +244,7 @@ def _receive(offer: Offer, part: Path, patience: Patience) -> Generator[int, Non
 
 def _agree_on_start(response: httpx2.Response, offer: Offer, start: int) -> int:
     """Return the byte that the answer begins with; raise FetchError if it is another file's."""
-    told = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
+    told = re.fullmatch(r"bytes\s(\d+)-\d+/(\d+|\*)", response.headers.get("Content-Range", ""))
     is_part = response.status_code == 206 and told is not None
     if is_part and told is not None:
         begin, total = int(told[1]), told[2]
