@@ -48,17 +48,23 @@ def make_weight(name: str, shape: tuple[int, ...], salt: str = "") -> Tensor:
     return torch.from_numpy(np.asarray(drawn, dtype=np.float32))
 
 
+def _is_learned(name: str, value: Tensor) -> bool:
+    return value.is_floating_point() and not name.endswith(COMPUTED)
+
+
 def make_state(state: Mapping[str, Tensor], salt: str = "") -> dict[str, Tensor]:
     """Return a state dict like `state` with every learned number drawn from its name."""
-    made = {}
-    for name, value in state.items():
-        if value.is_floating_point() and not name.endswith(COMPUTED):
-            made[name] = make_weight(name, tuple(value.shape), salt).to(value.dtype)
-        else:
-            made[name] = value.clone()
-    return made
+    return {
+        name: make_weight(name, tuple(value.shape), salt).to(value.dtype)
+        if _is_learned(name, value)
+        else value.clone()
+        for name, value in state.items()
+    }
 
 
+@torch.no_grad()
 def fill_weights(network: nn.Module, salt: str = "") -> None:
-    """Give `network` its drawn weights, in place."""
-    network.load_state_dict(make_state(network.state_dict(), salt))
+    """Give `network` its drawn weights, in place and one after the other."""
+    for name, value in network.state_dict().items():
+        if _is_learned(name, value):
+            value.copy_(make_weight(name, tuple(value.shape), salt))

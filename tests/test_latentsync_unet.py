@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -186,3 +190,36 @@ def test_half_precision_stays_half(network: UNet) -> None:
     found = predict(half, latents.bfloat16(), audio.bfloat16())
     assert found.dtype == torch.bfloat16
     assert (found.float() - predict(network, latents, audio)).abs().mean() < 0.05
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the peak of memory in Linux's unit")
+def test_the_full_size_network_runs_on_a_cpu(capsys: pytest.CaptureFixture[str]) -> None:
+    """Stage 1 in float32, 2 frames of 8 × 8 latents: in less than 12 GB."""
+    code = """
+import resource, time, torch
+from golden_recipe import fill_weights, make_input
+from lipsync.engines.latentsync.params import STAGE1
+from lipsync.engines.latentsync.unet import UNet
+with torch.device("meta"):
+    network = UNet(STAGE1)
+network.to_empty(device="cpu")
+fill_weights(network)
+inputs = make_input("latents", (1, 13, 2, 8, 8)), torch.tensor(500), make_input("a", (2, 50, 384))
+start = time.perf_counter()
+with torch.inference_mode():
+    found = network(*inputs)
+seconds = time.perf_counter() - start
+assert found.shape == (1, 4, 2, 8, 8) and found.isfinite().all() and found.std() > 0.1
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6, seconds)
+"""
+    folder = Path(__file__).parent
+    environment = {**os.environ, "PYTHONPATH": f"{folder}{os.pathsep}{folder.parent}"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    gigabytes, seconds = map(float, done.stdout.split())
+    with capsys.disabled():
+        print(f"full-size stage 1: {seconds:.1f} s, at most {gigabytes:.1f} GB of memory")
+    assert gigabytes < 12
