@@ -101,6 +101,7 @@ def test_requirements_are_what_the_code_imports() -> None:
 
     import_names = {
         "imageio-ffmpeg": "imageio_ffmpeg",
+        "openai-whisper": "whisper",
         "opencv-contrib-python": "cv2",
         "pillow": "PIL",
         "protobuf": "google",

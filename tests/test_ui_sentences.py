@@ -27,10 +27,10 @@ CHINESE = read_templates("zh-CN")
 # Latin letters that a Chinese reader expects: formats, tools, units, and what is typed as it stands
 PLAIN = re.compile(
     r"[Hh]\.264|AAC|PNG|JPEG|WebP|MP4|8K|YAML|JSON|UTF-8|TMPDIR|[A-Z]+(?:_[A-Z]+)+|ffmpeg|moov|MB|kB|px|ms"
-    r"|LatentSync|PyTorch|UNet"
+    r"|LatentSync|OpenAI|PyTorch|UNet|Whisper"
     r"|\b(mp4|mov|mkv|webm|avi|gif|png|jpg|webp|wav|mp3|m4a|ogg|flac)\b"
     r"|`[^`]*`|https://huggingface\.co|HTTP|ZIP|MIT|LRS2|GAN|RAIL\+\+-M"
-    r"|Whisper|SyncNet v2|Wav2Lip|InsightFace|CreativeML Open|Stable Diffusion"
+    r"|SyncNet v2|Wav2Lip|InsightFace|CreativeML Open|Stable Diffusion"
     r"|（(?:ft-mse|tiny|small|buffalo_l)）"
     r"|'[^']*'|\*name|\b[xy]\b|\b(true|false)\b"
 )
