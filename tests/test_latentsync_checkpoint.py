@@ -15,9 +15,10 @@ from golden_recipe import make_input, make_state
 from safetensors.torch import save_file
 from torch import Tensor
 
-from lipsync.engines.latentsync.checkpoint import load_unet, read_checkpoint
+from lipsync.engines.latentsync.checkpoint import map_weights
 from lipsync.engines.latentsync.params import UNetParams
 from lipsync.engines.latentsync.unet import UNet
+from lipsync.engines.latentsync.unet_checkpoint import load_unet
 from lipsync.errors import InputError
 
 TINY = UNetParams(
@@ -105,11 +106,11 @@ def test_another_precision_is_converted(tmp_path: Path) -> None:
 
 def test_training_steps_are_known_where_the_file_states_them(tmp_path: Path) -> None:
     state = {"conv_in.weight": torch.zeros(1)}
-    assert read_checkpoint(save_torch(tmp_path / "a.pt", state, global_step=7)).step == 7
-    assert read_checkpoint(save_torch(tmp_path / "b.pt", state)).step == 0
+    assert map_weights(save_torch(tmp_path / "a.pt", state, global_step=7)).step == 7
+    assert map_weights(save_torch(tmp_path / "b.pt", state)).step == 0
     noted = tmp_path / "c.safetensors"
     save_file(state, noted, {"global_step": "12", "resolution": "512"})
-    found = read_checkpoint(noted)
+    found = map_weights(noted)
     assert (found.step, found.resolution) == (12, 512)
 
 

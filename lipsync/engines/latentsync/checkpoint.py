@@ -1,8 +1,7 @@
-"""Read a UNet from a file, wholly or not at all.
+"""Map a file of weights into memory and see whether a network can take it, wholly or not at all.
 
-A file is mapped into memory, compared by names and shapes with a network that has none yet, and
-handed to it as it is: a number is copied only where device or dtype ask for it, one tensor after
-the other. What does not fit is refused with what it is, what is needed, and what to do.
+Nothing is read before it is used, nothing in a file is executed, and a number is copied only where
+device or dtype ask for it.
 """
 
 from __future__ import annotations
@@ -16,39 +15,25 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor
+from torch import Tensor, nn
 
-from lipsync.engines.latentsync.params import UNetParams
-from lipsync.engines.latentsync.unet import UNet
 from lipsync.errors import InputError
 
-_CHOOSE = "choose the checkpoint that belongs to this preset"
+CHOOSE = "choose the checkpoint that belongs to this preset"
 _AGAIN = "fetch it again or choose another file"
 
 
 @dataclass(frozen=True)
-class Checkpoint:
-    """What a file holds, mapped into memory and not yet read."""
+class MappedState:
+    """What a file of weights holds, mapped into memory and not yet read."""
 
     path: Path
-    state: Mapping[str, Tensor]  # weights by name
+    weights: Mapping[str, Tensor]
     step: int = 0  # training steps behind it; 0 = not stated
     resolution: int | None = None  # px, side of the faces it was trained on; None = not stated
 
 
-@dataclass(frozen=True)
-class Traits:
-    """What names and shapes alone tell of a UNet, in the order in which differences matter."""
-
-    in_channels: int
-    out_channels: int
-    widths: tuple[int, ...]  # per down stage
-    audio_width: int | None  # None = it has no ears
-    motion_modules: int
-    max_frames: int | None  # positions in time; None = no motion modules
-
-
-def read_checkpoint(path: Path) -> Checkpoint:
+def map_weights(path: Path) -> MappedState:
     """Map a ``.safetensors`` file, or a torch file (``{"state_dict", "global_step"}`` or bare).
 
     The faces' size is known where the file states it as ``resolution``; published files do not.
@@ -77,101 +62,46 @@ def read_checkpoint(path: Path) -> Checkpoint:
         notes, found = found, found["state_dict"]
     if not isinstance(found, dict) or not all(isinstance(v, Tensor) for v in found.values()):
         raise InputError(f"{path.name} holds something other than named tensors; {_AGAIN}.")
-    return Checkpoint(
+    return MappedState(
         path, found, _whole(path, notes, "global_step") or 0, _whole(path, notes, "resolution")
     )
 
 
-def load_unet(
-    path: Path,
-    params: UNetParams,
+def take_weights(
+    network: nn.Module,
+    state: MappedState,
     *,
-    resolution: int | None = None,
-    device: torch.device | str = "cpu",
-    dtype: torch.dtype = torch.float32,
-) -> UNet:
-    """Build the UNet of `params` with the weights in a file, ready to predict.
-
-    On the CPU, weights that already have the wanted dtype stay in the mapped file: it must not be
-    overwritten while the network lives (replaced under its name it may be). `resolution` is the
-    side of the faces it is to paint, px. Raises InputError for a file that cannot be read or that
-    belongs to another network.
-    """
-    checkpoint = read_checkpoint(path)
-    with torch.device("meta"):
-        network = UNet(params)
-    refuse_foreign(checkpoint, network.state_dict(), resolution)
-    network.load_state_dict(dict(checkpoint.state), strict=True, assign=True)
-    return network.to(device=device, dtype=dtype).eval().requires_grad_(False)
-
-
-def refuse_foreign(
-    checkpoint: Checkpoint, needed: Mapping[str, Tensor], resolution: int | None = None
+    part: str,
+    device: torch.device | str,
+    dtype: torch.dtype,
 ) -> None:
-    """Raise InputError where `checkpoint` is not for the network whose state dict is `needed`."""
-    name, state = checkpoint.path.name, checkpoint.state
-    if resolution is not None and checkpoint.resolution not in (None, resolution):
-        raise InputError(
-            f"{name} was trained on faces of {checkpoint.resolution} px where {resolution} px are "
-            f"needed; {_CHOOSE}."
-        )
-    if "conv_in.weight" not in state or "down_blocks.0.resnets.0.conv1.weight" not in state:
-        raise InputError(f"{name} holds {len(state)} tensors but no LatentSync UNet; {_CHOOSE}.")
-    found, wanted = _words(read_traits(state)), _words(read_traits(needed))
-    for here, there in zip(found, wanted, strict=True):
-        if here != there:
-            raise InputError(f"{name} has {here} (needed: {there}); {_CHOOSE}.")
-    missing = [key for key in needed if key not in state]
+    """Give a `network` without numbers (on the meta device) those of `state`, ready to predict.
+
+    `part` is what the network is called. On the CPU, weights that already have the wanted dtype
+    stay in the mapped file: it must not be overwritten while the network lives (replaced under
+    its name it may be). Raises InputError where a name is missing, unknown or of another shape.
+    """
+    name, weights, needed = state.path.name, state.weights, network.state_dict()
+    missing = [key for key in needed if key not in weights]
     if missing:
         raise InputError(
-            f"{name} lacks {len(missing)} of the UNet's {len(needed)} tensors, such as "
-            f"{missing[0]}; {_CHOOSE}."
+            f"{name} lacks {len(missing)} of the {part}'s {len(needed)} tensors, such as "
+            f"{missing[0]}; {CHOOSE}."
         )
-    other = [key for key in needed if needed[key].shape != state[key].shape]
+    other = [key for key in needed if needed[key].shape != weights[key].shape]
     if other:
         raise InputError(
-            f"{name} has {len(other)} of the UNet's {len(needed)} tensors in another shape, such "
-            f"as {other[0]}; {_CHOOSE}."
+            f"{name} has {len(other)} of the {part}'s {len(needed)} tensors in another shape, such "
+            f"as {other[0]}; {CHOOSE}."
         )
-    unknown = [key for key in state if key not in needed]
+    unknown = [key for key in weights if key not in needed]
     if unknown:
         raise InputError(
-            f"{name} holds tensors that the UNet has no place for ({len(unknown)}, such as "
-            f"{unknown[0]}); {_CHOOSE}."
+            f"{name} holds tensors that the {part} has no place for ({len(unknown)}, such as "
+            f"{unknown[0]}); {CHOOSE}."
         )
-
-
-def read_traits(state: Mapping[str, Tensor]) -> Traits:
-    """Tell what kind of UNet a state dict belongs to; it needs a ``conv_in`` and a down stage."""
-    widths: list[int] = []
-    while (conv := state.get(f"down_blocks.{len(widths)}.resnets.0.conv1.weight")) is not None:
-        widths.append(conv.shape[0])
-    keys = [tensor for name, tensor in state.items() if name.endswith("attn2.to_k.weight")]
-    tables = [tensor for name, tensor in state.items() if name.endswith("pos_encoder.pe")]
-    modules = {name.split(".temporal_")[0] for name in state if ".motion_modules." in name}
-    closing = state.get("conv_out.weight")
-    return Traits(
-        in_channels=state["conv_in.weight"].shape[1],
-        out_channels=0 if closing is None else closing.shape[0],
-        widths=tuple(widths),
-        audio_width=keys[0].shape[-1] if keys else None,
-        motion_modules=len(modules),
-        max_frames=tables[0].shape[1] if tables else None,
-    )
-
-
-def _words(traits: Traits) -> tuple[str, ...]:
-    """Say each trait so that two networks' traits can be set beside each other."""
-    widths = "-".join(map(str, traits.widths))
-    motion = traits.motion_modules
-    return (
-        f"an input of {traits.in_channels} channels",
-        f"an output of {traits.out_channels} channels",
-        f"a width of {widths}",
-        f"a hearing of {traits.audio_width} channels" if traits.audio_width else "no hearing",
-        f"a set of {motion} motion modules" if motion else "no motion modules",
-        f"a window of up to {traits.max_frames} frames",
-    )
+    network.load_state_dict(dict(weights), strict=True, assign=True)
+    network.to(device=device, dtype=dtype).eval().requires_grad_(False)
 
 
 def _map_safetensors(path: Path) -> dict[str, Any]:
