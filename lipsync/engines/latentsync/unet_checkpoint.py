@@ -88,9 +88,9 @@ def read_traits(state: Mapping[str, Tensor]) -> Traits:
     )
 
 
-def _side(state: Mapping[str, Tensor], name: str, axis: int) -> int:
+def _side(state: Mapping[str, Tensor], key: str, axis: int) -> int:
     """Return the length of a tensor along an axis, 0 where there is no such tensor or axis."""
-    shape = state[name].shape if name in state else ()
+    shape = state[key].shape if key in state else ()
     return shape[axis] if axis < len(shape) else 0
 
 
