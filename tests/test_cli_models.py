@@ -67,6 +67,10 @@ class Commands:
         }
         self.environment.pop("LIPSYNC_MODELS", None)
 
+    def prepend(self, code: str) -> None:
+        """Run `code` first in every process."""
+        self._code = code + self._code
+
     def line(self, *words: str) -> list[str]:
         return [sys.executable, "-c", self._code, "models", *words]
 
@@ -160,6 +164,19 @@ def test_two_processes_fetch_it_once(server: WeightsServer, commands: Commands) 
         assert process.returncode == 0, err
     assert commands.file.read_bytes() == CONTENT
     assert server.sent == len(CONTENT)
+
+
+def test_a_disk_that_takes_no_more_is_said_and_the_part_kept(
+    server: WeightsServer, commands: Commands
+) -> None:
+    """Files may not grow beyond 16 kB here, which the system reports as it does a full disk."""
+    commands.prepend("import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (16000, -1));")
+    code, _, err = commands.run("pull", "tiny")
+    assert code == 2
+    last = err.strip().splitlines()[-1]
+    assert last.startswith(f"{commands.file.parent} cannot be written to (File too large)")
+    assert not commands.file.exists()
+    assert commands.arrived() == 16_000
 
 
 def test_offline_is_respected(server: WeightsServer, commands: Commands) -> None:

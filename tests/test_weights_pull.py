@@ -117,6 +117,20 @@ def test_closing_keeps_what_came_for_the_next_time(server: WeightsServer, tmp_pa
     assert store.state("tiny").kind == "here"
 
 
+def test_a_failure_in_another_thread_holds_nobody_up(server: WeightsServer, tmp_path: Path) -> None:
+    """Not even while the failure, and with it the frames it came from, is kept somewhere."""
+    server.faults = [Fault(wrong_byte=3)]
+    steps = make_store(tmp_path, server, hub_checkpoint(server)).pull("tiny")
+    while next(steps).stage != "fetch":
+        pass
+    with ThreadPoolExecutor(1) as other:
+        failure = other.submit(exhaust, steps).exception(20)
+    again = make_store(tmp_path, server, hub_checkpoint(server)).pull("tiny")
+    assert next(again).stage == "ask"
+    assert isinstance(failure, FetchError)
+    assert exhaust(again).path.read_bytes() == CONTENT
+
+
 def test_a_part_that_is_all_there_is_not_fetched_again(
     server: WeightsServer, tmp_path: Path
 ) -> None:

@@ -38,19 +38,24 @@ def _unpack(
 ) -> str:
     half = folder / f".{member.name}.half"
     digest = hashlib.sha256()
-    if entry is not None and member.size in (None, entry.file_size):
-        # zipfile ends at the size the entry states, so a small archive cannot fill the disk
-        with opened.open(entry) as source, half.open("wb") as file:
-            while chunk := source.read(_CHUNK):
-                digest.update(chunk)
-                file.write(chunk)
-            file.flush()
-            os.fsync(file.fileno())
-    if not half.exists() or member.sha256 not in (None, digest.hexdigest()):
-        half.unlink(missing_ok=True)
-        raise FetchError(
-            f"The archive does not hold the {member.name} that was published; update Lipsync "
-            "Studio, or name another mirror in HF_ENDPOINT."
-        )
+    if entry is None or member.size not in (None, entry.file_size):
+        raise _another(member)
+    # zipfile ends at the size the entry states, so a small archive cannot fill the disk
+    with opened.open(entry) as source, half.open("wb") as file:
+        while chunk := source.read(_CHUNK):
+            digest.update(chunk)
+            file.write(chunk)
+        file.flush()
+        os.fsync(file.fileno())
+    if member.sha256 not in (None, digest.hexdigest()):
+        half.unlink()
+        raise _another(member)
     os.replace(half, folder / member.name)
     return digest.hexdigest()
+
+
+def _another(member: WeightFile) -> FetchError:
+    return FetchError(
+        f"The archive does not hold the {member.name} that was published; update Lipsync Studio, "
+        "or name another mirror in HF_ENDPOINT."
+    )
