@@ -123,7 +123,7 @@ def test_the_spec_is_true_to_the_registry(engine: Engine) -> None:
     assert spec.label
     assert spec.licence
     assert TEMPLATES[spec.template].mask in OUTLINES
-    assert (spec.size is None) == (not TEMPLATES[spec.template].anchors[1:])
+    assert (spec.size is None) == (not TEMPLATES[spec.template].places)
     assert spec.window >= 1
     assert spec.references >= 0
 

@@ -9,9 +9,6 @@ import pytest
 from skimage.data import astronaut
 
 from lipsync.face.align import (
-    LEFT_BROW,
-    NOSE,
-    RIGHT_BROW,
     TEMPLATES,
     align_track,
     crop_face,
@@ -20,6 +17,7 @@ from lipsync.face.align import (
     to_crop_points,
     warp_image,
 )
+from lipsync.face.anchors import ANCHORS, face_anchors
 from lipsync.face.thumbnails import face_thumbnail
 from lipsync.media.colour import frame_from_rgb, rgb_image
 from lipsync.types import FaceTrack, LandmarkStore
@@ -37,8 +35,8 @@ def _track(count: int, moves: np.ndarray | None = None, absent: tuple[int, ...] 
     rng = np.random.default_rng(0)
     cloud = rng.uniform(-60, 60, (478, 3)).astype(np.float32)
     cloud[:, 2] = 0
-    cloud[list(RIGHT_BROW), :2], cloud[list(LEFT_BROW), :2] = (-30, -40), (30, -40)
-    cloud[list(NOSE), :2] = (0, 0)
+    for group, place in zip(ANCHORS[478], ((-30, -40), (30, -40), (0, 0)), strict=True):
+        cloud[list(group), :2] = place
     cloud[[61, 291, 0, 17], :2] = (0, 30)
     cloud[33, :2], cloud[263, :2] = (-30, -30), (30, -30)
     cloud[:, :2] += (200, 220)
@@ -86,11 +84,28 @@ def test_anchors_come_to_their_places() -> None:
     assert alignment.size == 256
     assert alignment.matrices.shape == (6, 2, 3)
     points = to_crop_points(track.landmarks[3], alignment.matrices[3])
-    brows = [points[list(group), 0].mean() / 256 for group in (RIGHT_BROW, LEFT_BROW)]
+    brows = face_anchors(points)[:2, 0] / 256
     # the template's brows lie at 17 and 58 of 75; the face is not the template, so about there
     assert np.allclose(brows, [17 / 75, 58 / 75], atol=0.08)
     larger = align_track(track, slice(0, 6), TEMPLATES["latentsync"], 512)
     assert np.allclose(larger.matrices[:, :, :2], 2 * alignment.matrices[:, :, :2], rtol=1e-5)
+
+
+def test_either_landmark_set_places_the_same_crop() -> None:
+    mesh = _track(4)
+    few = LandmarkStore(4, 106)
+    for row in range(4):
+        points = np.zeros((106, 3), np.float32)
+        for group, place in zip(ANCHORS[106], face_anchors(mesh.landmarks[row]), strict=True):
+            points[list(group), :2] = place
+        few[row] = points
+    track = FaceTrack(mesh.boxes, few, mesh.present, mesh.shots)
+    template = TEMPLATES["latentsync"]
+    one = align_track(track, slice(0, 4), template, 256)
+    other = align_track(mesh, slice(0, 4), template, 256)
+    assert np.allclose(one.matrices, other.matrices, atol=0.02)
+    with pytest.raises(ValueError, match="native template has no anchors among 106"):
+        align_track(track, slice(0, 4), TEMPLATES["native"])
 
 
 def test_depth_scales_with_the_picture() -> None:

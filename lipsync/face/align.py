@@ -7,22 +7,18 @@ pixels, so that crop and paste back lose nothing, not even chroma.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
-from lipsync.face.detect import EYE_CORNERS
+from lipsync.face.anchors import ANCHORS, Groups, mean_points
+from lipsync.face.detect import EYE_CORNERS, MESH_POINTS
 from lipsync.face.smooth import smooth_track
 from lipsync.media.colour import rgb_image
 from lipsync.types import Alignment, FaceTrack, Frame, Rect
 
-# MediaPipe's 478 points for the three anchors of LatentSync's template. That program averages five
-# points of each brow and four of the nose in a 106-point set; on frames recorded from it these
-# means lie within 2 px of its own at 85 px between the eyes.
-RIGHT_BROW = (70, 63, 105, 66, 107, 46, 53, 52, 65, 55)  # the person's right, left in the picture
-LEFT_BROW = (300, 293, 334, 296, 336, 276, 283, 282, 295, 285)
-NOSE = (5, 4, 64, 294)  # ridge, tip and both wings
 MOUTH = (61, 291, 0, 17)  # corners, middle of upper and lower lip
 ANCHOR_SIGMA = 1.0  # frames; takes the mesh's tremor out of the crop, not the head's motion
 
@@ -33,7 +29,7 @@ class Template:
 
     name: str
     mask: str  # key of face.mask.OUTLINES: what is replaced where the engine gives no mask
-    anchors: tuple[tuple[int, ...], ...]  # groups of mesh points, each averaged to one point
+    anchors: Mapping[int, Groups]  # landmarks per face -> groups of them, each averaged to a point
     places: tuple[tuple[float, float], ...] = ()  # (x, y) of each anchor in template units
     extent: tuple[float, float] = (1.0, 1.0)  # width and height of the crop in template units
     reach: float = 0.0  # native only: half the side in IOD, the 3-D distance of the eye corners
@@ -44,12 +40,14 @@ TEMPLATES = {
     "latentsync": Template(
         name="latentsync",
         mask="lower_face",
-        anchors=(RIGHT_BROW, LEFT_BROW, NOSE),
+        anchors=ANCHORS,
         places=((17.0, 20.0), (58.0, 20.0), (37.5, 40.0)),
         extent=(75.0, 100.0),
     ),
     # the mouth and 1.45 IOD around it: chin, cheeks and nose at any opening
-    "native": Template(name="native", mask="mouth_and_chin", anchors=(MOUTH,), reach=1.45),
+    "native": Template(
+        name="native", mask="mouth_and_chin", anchors={MESH_POINTS: (MOUTH,)}, reach=1.45
+    ),
 }
 
 
@@ -59,14 +57,18 @@ def align_track(
     """Return the crop's place in each row of `rows`, one run of rows in which the face is present.
 
     `size` is the crop's side S in px; native templates take None and choose the even S that covers
-    the face in every row. Matrices are (n, 2, 3) float32, frame px -> crop px.
+    the face in every row. Matrices are (n, 2, 3) float32, frame px -> crop px. Raises ValueError
+    where the template knows no anchors among the track's landmarks.
     """
     first, last, _ = rows.indices(len(track.present))
     assert last > first, "no rows"
     assert track.present[first:last].all(), "the face is absent in some of the rows"
     rows = slice(first, last)
+    count = track.landmarks.num_points
+    if count not in template.anchors:
+        raise ValueError(f"the {template.name} template has no anchors among {count} landmarks")
     anchors = smooth_track(
-        _AnchorRows(track, template.anchors), track.present, track.shots, ANCHOR_SIGMA, rows
+        _AnchorRows(track, template.anchors[count]), track.present, track.shots, ANCHOR_SIGMA, rows
     )
     if template.places:
         assert size is not None
@@ -198,7 +200,7 @@ def warp_image(
 class _AnchorRows:
     """The anchors of a track as rows, (n, A, 2), computed for the rows asked for only."""
 
-    def __init__(self, track: FaceTrack, groups: tuple[tuple[int, ...], ...]) -> None:
+    def __init__(self, track: FaceTrack, groups: Groups) -> None:
         self._track = track
         self._groups = groups
 
@@ -206,8 +208,7 @@ class _AnchorRows:
         return len(self._track.present)
 
     def __getitem__(self, rows: slice) -> np.ndarray:
-        points = self._track.landmarks[rows][..., :2]
-        return np.stack([points[:, list(group)].mean(axis=1) for group in self._groups], axis=1)
+        return mean_points(self._track.landmarks[rows], self._groups)
 
 
 def _eye_distance(track: FaceTrack, rows: slice) -> np.ndarray:
