@@ -49,7 +49,7 @@ def check(family: Family) -> Iterator[Check]:
         reference_matrices(points, template, memory=0.0),
         arrays["matrices_first_frame_rule"],
     )
-    large = ReferenceTemplate(2 * template.resolution)
+    large = ReferenceTemplate(512)
     yield from check_matrices(
         f"{name}.matrices_512", reference_matrices(points, large), arrays["matrices_512"]
     )
@@ -148,7 +148,7 @@ def check_masks(
 def check_large(
     family: Family, matrices: np.ndarray, template: ReferenceTemplate
 ) -> Iterator[Check]:
-    """Compare faces and pasted pictures at twice the resolution."""
+    """Compare faces and pasted pictures at 512 px."""
     facts, name = family.facts, family.name
     _, faces, restored = paste_faces(family, matrices, template)
     for row, recorded in enumerate(family.pictures("face512_png")):

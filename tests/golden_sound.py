@@ -8,10 +8,16 @@ from pathlib import Path
 import numpy as np
 
 
-def read_wave(path: Path) -> np.ndarray:
-    """Return the samples of a 16-bit mono 16 kHz WAV as (N,) float32 in [-1, 1)."""
+def is_exact(path: Path) -> bool:
+    """Tell whether a file holds samples that need no decoder: a WAV, 16 bit, mono, 16 kHz."""
+    if path.suffix != ".wav":
+        return False
     with wave.open(str(path), "rb") as file:
-        if (file.getnchannels(), file.getsampwidth(), file.getframerate()) != (1, 2, 16000):
-            raise ValueError(f"{path.name} is not 16 bit, mono, 16 kHz")
+        return (file.getnchannels(), file.getsampwidth(), file.getframerate()) == (1, 2, 16000)
+
+
+def read_wave(path: Path) -> np.ndarray:
+    """Return the samples of an exact file as (N,) float32 in [-1, 1)."""
+    with wave.open(str(path), "rb") as file:
         data = file.readframes(file.getnframes())
     return np.frombuffer(data, "<i2").astype(np.float32) / np.float32(32768)

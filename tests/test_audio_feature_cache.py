@@ -27,6 +27,16 @@ def test_it_gives_back_what_it_was_given(tmp_path: Path, dtype: type) -> None:
     assert cache.read("ab13") is None
 
 
+def test_it_lies_in_the_programs_own_cache_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path))
+    FeatureCache().write("a", numbers(1))
+    (folder,) = tmp_path.glob("*/features")
+    assert [entry.stem for entry in folder.iterdir()] == ["a"]
+
+
 def test_changing_what_was_read_changes_no_entry(tmp_path: Path) -> None:
     cache = FeatureCache(tmp_path)
     cache.write("a", numbers(1))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,14 @@ def test_reading_leaves_no_hooks_behind(encoder: WhisperEncoder) -> None:
     first, second = encoder.read(mel), encoder.read(mel)
     assert torch.equal(first, second)
     assert first.shape == second.shape
+
+
+def test_two_jobs_may_read_at_the_same_time(encoder: WhisperEncoder) -> None:
+    mels = [whisper_mel(voice(1.0, seed).samples) for seed in range(4)]
+    alone = [encoder.read(mel) for mel in mels]
+    with ThreadPoolExecutor(4) as jobs:
+        together = list(jobs.map(encoder.read, mels * 5))
+    assert all(torch.equal(a, b) for a, b in zip(alone * 5, together, strict=True))
 
 
 def test_a_checkpoint_gives_its_encoder_only(tmp_path: Path) -> None:

@@ -15,6 +15,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+from lipsync.weights import cache_folder
+
 log = logging.getLogger(__name__)
 
 DEFAULT_LIMIT = 2_000_000_000  # bytes; hours of voice
@@ -26,9 +28,12 @@ _BLOCK = 1 << 20
 class FeatureCache:
     """Arrays by key in one folder, shared by all processes of a user."""
 
-    def __init__(self, folder: Path, limit: int = DEFAULT_LIMIT) -> None:
-        """Keep at most `limit` bytes in `folder`, which is made when first written to."""
-        self._folder = folder
+    def __init__(self, folder: Path | None = None, limit: int = DEFAULT_LIMIT) -> None:
+        """Keep at most `limit` bytes in `folder`, which is made when first written to.
+
+        None is ``features`` in the program's own cache folder.
+        """
+        self._folder = cache_folder() / "features" if folder is None else folder
         self._limit = limit
 
     def read(self, key: str) -> np.ndarray | None:

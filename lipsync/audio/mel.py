@@ -89,7 +89,7 @@ def sync_amplitudes(samples: np.ndarray) -> Iterator[np.ndarray]:
 
 
 def sync_level(amplitudes: np.ndarray) -> np.ndarray:
-    """Return amplitudes in dB, -120 … 0 relative to 20 dB, mapped onto [-4, 4] as float32."""
+    """Return float32 levels in [-4, 4] of amplitudes: -80 dB and less is -4, 20 dB or more is 4."""
     decibel = 20.0 * np.log10(np.maximum(amplitudes, 1e-5)) - 20.0
     return np.clip(8.0 * (decibel + 100.0) / 100.0 - 4.0, -4.0, 4.0).astype(np.float32)
 

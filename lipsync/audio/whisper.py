@@ -10,10 +10,11 @@ from __future__ import annotations
 import hashlib
 import math
 import pickle
+import threading
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, fields
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -53,13 +54,17 @@ class EncoderSize:
     n_audio_layer: int  # L, blocks
 
 
+_SIZE_NAMES = tuple(field.name for field in fields(EncoderSize))
+
+
 class WhisperEncoder:
-    """The encoder with its weights on a device; safe to keep, it holds nothing of a voice."""
+    """The encoder with its weights on a device; jobs may share it, it holds nothing of a voice."""
 
     def __init__(self, encoder: AudioEncoder) -> None:
         """Take a `whisper.model.AudioEncoder` with its weights, on its device, in its dtype."""
         self._encoder = encoder.eval().requires_grad_(False)
         self._fingerprint: str | None = None
+        self._one_at_a_time = threading.Lock()  # hooks hear everybody who uses the network
 
     @property
     def num_states(self) -> int:
@@ -98,7 +103,11 @@ class WhisperEncoder:
         weight = self._encoder.conv1.weight
         padded = torch.zeros(1, mel.shape[0], _MEL_COLUMNS)
         padded[0, :, : mel.shape[1]] = torch.from_numpy(np.ascontiguousarray(mel))
-        with torch.inference_mode(), _kept_states(self._encoder) as states:
+        with (
+            self._one_at_a_time,
+            torch.inference_mode(),
+            _kept_states(self._encoder) as states,
+        ):
             self._encoder(padded.to(weight.device, weight.dtype))
             return torch.stack([state[0] for state in states], dim=1).to("cpu", self.feature_dtype)
 
@@ -164,7 +173,7 @@ def _read_checkpoint(path: Path) -> tuple[EncoderSize, dict[str, torch.Tensor]]:
             f"{path.name} is not a checkpoint that can be read ({reason}); {_AGAIN}."
         ) from error
     try:
-        stated = {name: int(found["dims"][name]) for name in EncoderSize.__annotations__}
+        stated = {name: int(found["dims"][name]) for name in _SIZE_NAMES}
         state = dict(found["model_state_dict"])
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(
