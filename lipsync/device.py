@@ -131,7 +131,7 @@ def choose_dtype(device: torch.device, wish: str | None = None) -> torch.dtype:
     wish = _or_default(wish, "float16" if "float16" in offered else "float32")
     if wish not in offered:
         name = torch.cuda.get_device_name(device)
-        raise InputError(f"{name} does not compute in {wish}; choose auto, {', '.join(offered)}.")
+        raise InputError(f"{name} does not compute in {wish!r}; choose auto, {', '.join(offered)}.")
     return _DTYPES[wish]
 
 
@@ -185,7 +185,7 @@ def read_available_memory(proc: Path, cgroups: Path) -> int | None:
         text = (proc / "meminfo").read_text(encoding="ascii")
     except FileNotFoundError:
         return None
-    found = re.search(r"^MemAvailable:\s+(\d+) kB", text, re.MULTILINE)
+    found = re.search(r"^MemAvailable:\s+(\d+)\skB", text, re.MULTILINE)
     if found is None:
         return None
     return min([1024 * int(found[1]), *_left_in_cgroups(proc, cgroups)])
@@ -219,5 +219,5 @@ def _left_in(folder: Path, limit_name: str, usage_name: str, idle_name: str) -> 
     usage = int((folder / usage_name).read_text(encoding="ascii"))
     stat = (folder / "memory.stat").read_text(encoding="ascii")
     # the files it keeps in memory are given up when memory is short
-    idle = re.search(rf"^{idle_name} (\d+)", stat, re.MULTILINE)
+    idle = re.search(rf"^{idle_name}\s(\d+)", stat, re.MULTILINE)
     yield max(0, int(limit) - usage + (int(idle[1]) if idle else 0))
