@@ -29,7 +29,13 @@ from lipsync.audio.whisper import (
     encode_voice,
     hear_frames,
 )
-from lipsync.engines.latentsync.prepare import LATENT_SCALE, paste_surroundings, prepare_faces
+from lipsync.engines.latentsync.prepare import (
+    LATENT_SCALE,
+    Prepared,
+    paste_surroundings,
+    prepare_faces,
+    shrink_mask,
+)
 from lipsync.engines.latentsync.reference_crop import (
     ReferenceTemplate,
     crop_reference,
@@ -37,9 +43,9 @@ from lipsync.engines.latentsync.reference_crop import (
     reference_matrices,
     stretch_reference,
 )
-from lipsync.engines.latentsync.sampling import Sampling, denoise, encode_window
+from lipsync.engines.latentsync.sampling import Sampling, WindowInputs, denoise
 from lipsync.engines.latentsync.unet import UNet
-from lipsync.engines.latentsync.vae import decode_faces
+from lipsync.engines.latentsync.vae import decode_faces, encode_faces
 from lipsync.face.anchors import rounded_anchors
 from lipsync.types import Audio, Checkpoint
 
@@ -191,8 +197,7 @@ class PublishedProcedure:
     @torch.inference_mode()
     def _repaint(self, faces: np.ndarray, voice: FrameFeatures, draws: Draws, first: int) -> Chunk:
         prepared = prepare_faces(faces, self._settings.resolution)
-        noises = draws.draw_chunk(len(faces))
-        window = encode_window(self._vae, prepared, noises, voice.stack(), self._unet)
+        window = self._encode(prepared, voice.stack(), draws.draw_chunk(len(faces)))
         # every frame sets out from the same noise
         start = draws.initial.expand(len(faces), -1, -1, -1).to(window.masked.device)
         walk = []
@@ -200,9 +205,20 @@ class PublishedProcedure:
         for latents in denoise(self._unet, window, start, self._settings.sampling):
             walk.append(latents)
             self._checkpoint()
-        seen = next(self._vae.parameters())
-        decoded = decode_faces(self._vae, walk[-1].to(seen)).float().cpu()
+        weight = next(self._vae.parameters())
+        decoded = decode_faces(self._vae, walk[-1].to(weight)).float().cpu()
         return Chunk(first, torch.stack(walk).cpu(), paste_surroundings(decoded, prepared))
+
+    def _encode(
+        self, prepared: Prepared, audio: Tensor, noises: tuple[Tensor, Tensor]
+    ) -> WindowInputs:
+        weight, own = next(self._vae.parameters()), self._unet.conv_in.weight
+        masked, reference = (
+            encode_faces(self._vae, faces.to(weight), noise.to(weight)).to(own)
+            for faces, noise in zip((prepared.masked, prepared.pixels), noises, strict=True)
+        )
+        keep = shrink_mask(prepared.keep).expand(len(masked), -1, -1, -1)
+        return WindowInputs(keep.to(own), masked, reference, audio.to(own))
 
 
 def _chunks(num_frames: int) -> Iterator[slice]:

@@ -11,16 +11,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import torch
-from diffusers.models.autoencoders import AutoencoderKL
 from diffusers.schedulers.scheduling_ddim import DDIMScheduler
 from diffusers.schedulers.scheduling_dpmsolver_multistep import DPMSolverMultistepScheduler
 from diffusers.schedulers.scheduling_unipc_multistep import UniPCMultistepScheduler
 from einops import rearrange
 from torch import Tensor
 
-from lipsync.engines.latentsync.prepare import Prepared, shrink_mask
 from lipsync.engines.latentsync.unet import FeatureCache, UNet
-from lipsync.engines.latentsync.vae import encode_faces
 
 SchedulerName = Literal["ddim", "dpm++", "unipc"]
 Scheduler = DDIMScheduler | DPMSolverMultistepScheduler | UniPCMultistepScheduler
@@ -54,27 +51,6 @@ class WindowInputs:
     masked: Tensor  # (F, 4, h, w) scaled latents of the erased faces
     reference: Tensor  # (F, 4, h, w) scaled latents of the whole faces
     audio: Tensor  # (F, tokens, width)
-
-
-@torch.inference_mode()
-def encode_window(
-    vae: AutoencoderKL,
-    prepared: Prepared,
-    noises: tuple[Tensor, Tensor],
-    audio: Tensor,
-    unet: UNet,
-) -> WindowInputs:
-    """Return what `unet` is given of F prepared faces and of what they hear, (F, tokens, width).
-
-    `noises`, (F, 4, h, w) standard normal both, choose latents of the erased and the whole faces.
-    """
-    seen, weight = next(vae.parameters()), unet.conv_in.weight
-    masked, reference = (
-        encode_faces(vae, faces.to(seen), noise.to(seen)).to(weight)
-        for faces, noise in zip((prepared.masked, prepared.pixels), noises, strict=True)
-    )
-    keep = shrink_mask(prepared.keep).expand(len(masked), -1, -1, -1)
-    return WindowInputs(keep.to(weight), masked, reference, audio.to(weight))
 
 
 class Guide:
