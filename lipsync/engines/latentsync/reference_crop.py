@@ -51,22 +51,34 @@ class ReferenceTemplate:
         return np.array(_PLACES) * self._unit
 
 
-def reference_matrices(
-    anchors: np.ndarray, template: ReferenceTemplate, memory: float = _MEMORY
-) -> np.ndarray:
-    """Return (T, 2, 3) float32, frame px -> crop px, for (T, 3, 2) anchors of successive frames.
+class ReferenceAligner:
+    """The matrices of successive frames, one after the other.
 
     To the similarity comes a drift of tenths of a px, by which the nose is off where it belongs;
     of the frame before, the share `memory` stays in it.
     """
-    matrices = fit_similarities(anchors, template.places)
-    wanted = _normalised(template.places)[2]
-    drift = None
-    for matrix, points in zip(matrices, anchors, strict=True):
-        own = wanted - _normalised(points)[2]
-        drift = own if drift is None else memory * drift + (1 - memory) * own
-        matrix[:, 2] += drift
-    return matrices
+
+    def __init__(self, template: ReferenceTemplate, memory: float = _MEMORY) -> None:
+        self._places = template.places
+        self._memory = memory
+        self._drift: np.ndarray | None = None
+
+    def align(self, anchors: np.ndarray) -> np.ndarray:
+        """Return the (2, 3) float32 matrix, frame px -> crop px, for the next frame's (3, 2)."""
+        own = _normalised(self._places)[2] - _normalised(anchors)[2]
+        kept = own if self._drift is None else self._drift
+        self._drift = self._memory * kept + (1 - self._memory) * own
+        matrix: np.ndarray = fit_similarities(anchors[None], self._places)[0]
+        matrix[:, 2] += self._drift
+        return matrix
+
+
+def reference_matrices(
+    anchors: np.ndarray, template: ReferenceTemplate, memory: float = _MEMORY
+) -> np.ndarray:
+    """Return (T, 2, 3) float32, frame px -> crop px, for (T, 3, 2) anchors of successive frames."""
+    aligner = ReferenceAligner(template, memory)
+    return np.array([aligner.align(points) for points in anchors], np.float32).reshape(-1, 2, 3)
 
 
 def crop_reference(
