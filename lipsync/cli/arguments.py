@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from lipsync import __version__
+from lipsync.cli.gpu import add_gpu
 from lipsync.cli.models import add_models
 from lipsync.types import FITS
 
@@ -37,6 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
     presets = commands.add_parser("presets", help="list the presets", allow_abbrev=False)
     _add_json(presets)
     add_models(commands)
+    add_gpu(commands)
     doctor = commands.add_parser(
         "doctor", help="say what is installed, what works and what to do", allow_abbrev=False
     )

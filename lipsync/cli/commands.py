@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from lipsync.cli.arguments import build_parser
 from lipsync.cli.codes import EXIT_DONE, EXIT_INTERRUPTED, EXIT_MENDABLE
+from lipsync.cli.gpu import run_gpu
 from lipsync.cli.models import run_models
 from lipsync.cli.progress import ProgressLine
 from lipsync.cli.report import (
@@ -229,6 +230,7 @@ _COMMANDS = {
     "export": _export,
     "presets": _presets,
     "models": run_models,
+    "gpu": run_gpu,
     "doctor": _doctor,
     "demo": _demo,
     "bench": _bench,
