@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from lipsync.cli import gpu
 from lipsync.cli.commands import main
 from lipsync.device import choose_device, count_cards
 from lipsync.errors import InputError
-from lipsync.gpu.listing import Card, Software, list_cards, read_software
+from lipsync.gpu.listing import Card, Software, list_cards, read_driver, read_software
 from lipsync.gpu.trial import Trial, allowed_error, list_precisions, measure_error, try_device
 
 CPU = torch.device("cpu")
@@ -120,12 +121,27 @@ def test_without_a_card_there_is_a_sentence(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_the_reason_for_no_card_is_told_apart() -> None:
-    plain = Software("2.9", None, None, None, is_built=False)
-    built = Software("2.9", "12.8", None, "91002", is_built=True)
+    plain = Software("2.9", None, None, None, None, is_built=False)
+    built = Software("2.9", "12.8", None, "91002", "550.54.15", is_built=True)
     assert "built without" in gpu.describe_software(plain, 0)
     assert "nvidia-smi" in gpu.describe_software(built, 0)
-    assert gpu.describe_software(built, 1) == "PyTorch 2.9, CUDA 12.8, cuDNN 91002"
+    assert gpu.describe_software(built, 1) == (
+        "PyTorch 2.9, CUDA 12.8, cuDNN 91002, driver 550.54.15"
+    )
     assert read_software().torch == torch.__version__
+
+
+def test_the_driver_states_its_version(tmp_path: Path) -> None:
+    """The proprietary driver and the open one word it differently."""
+    stated = tmp_path / "version"
+    assert read_driver(stated) is None
+    compiler = "GCC version:  gcc version 12.3.0 (Ubuntu 12.3.0-1ubuntu1~22.04)"
+    for line in (
+        "NVRM version: NVIDIA UNIX x86_64 Kernel Module  550.54.15  Tue Mar  5 22:23:56 UTC 2024",
+        "NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  550.54.15  Release Build",
+    ):
+        stated.write_text(f"{line}\n{compiler}\n")
+        assert read_driver(stated) == "550.54.15"
 
 
 def test_a_card_is_one_line() -> None:

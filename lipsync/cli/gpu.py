@@ -122,7 +122,12 @@ def describe_software(software: Software, count: int) -> str:
             f"No graphics card that {text} can use was found; check the driver with `nvidia-smi`"
             " if there is one, the draft preset needs none."
         )
-    parts = {"CUDA": software.cuda, "ROCm": software.rocm, "cuDNN": software.cudnn}
+    parts = {
+        "CUDA": software.cuda,
+        "ROCm": software.rocm,
+        "cuDNN": software.cudnn,
+        "driver": software.driver,
+    }
     return ", ".join([text, *(f"{name} {value}" for name, value in parts.items() if value)])
 
 

@@ -130,13 +130,14 @@ def _hold(name: str, share: float, pipe: Connection) -> None:
     with suppress(BrokenPipeError):  # nobody is left who would want to know
         try:
             matrix = torch.full((_SIDE, _SIDE), 1 / _SIDE, device=device)
-            _keep_busy(matrix)  # opening a device takes memory too, so before looking
+            product = torch.empty_like(matrix)  # at a share of 1 nothing is left for it later
+            _keep_busy(matrix, product)  # opening a device takes memory too, so before looking
             free = free_memory(device)
             assert free is not None, "a card always says what is free"
             blocks = reserve(device, int(share * free))
             pipe.send(Held(name, sum(map(len, blocks)), free, os.getpid()))
             while not wait([pipe, starter.sentinel], PERIOD):
-                _keep_busy(matrix)
+                _keep_busy(matrix, product)
         except RuntimeError as error:
             pipe.send(Lost(name, str(error).splitlines()[0], None))
 
@@ -158,9 +159,11 @@ def reserve(device: torch.device, size: int) -> list[torch.Tensor]:
     return blocks
 
 
-def _keep_busy(matrix: torch.Tensor) -> None:
-    """Multiply for `BUSY_SECONDS`."""
+def _keep_busy(matrix: torch.Tensor, product: torch.Tensor) -> None:
+    """Square `matrix` into `product`, again and again for `BUSY_SECONDS`."""
+    import torch
+
     until = time.monotonic() + BUSY_SECONDS
     while time.monotonic() < until:
         # reading one number waits until the product is there
-        float((matrix @ matrix)[0, 0])
+        float(torch.matmul(matrix, matrix, out=product)[0, 0])

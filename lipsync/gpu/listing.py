@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 
 from lipsync.device import count_cards, has_kernels, precisions
+
+_DRIVER = Path("/proc/driver/nvidia/version")  # Linux only
 
 
 @dataclass(frozen=True)
@@ -25,12 +29,13 @@ class Card:
 
 @dataclass(frozen=True)
 class Software:
-    """What PyTorch says of itself."""
+    """What PyTorch says of itself, and NVIDIA's driver of itself."""
 
     torch: str
     cuda: str | None  # the version PyTorch was built with; None for a build without
     rocm: str | None
     cudnn: str | None
+    driver: str | None  # None where there is none, or none that says so
     is_built: bool  # with support for cards at all
 
 
@@ -47,8 +52,17 @@ def read_software() -> Software:
         cuda=torch.version.cuda,
         rocm=torch.version.hip,
         cudnn=None if cudnn is None else str(cudnn),
+        driver=read_driver(_DRIVER),
         is_built=torch.backends.cuda.is_built(),
     )
+
+
+def read_driver(path: Path) -> str | None:
+    """Return the version in the file where the driver states it, such as 550.54.15."""
+    if not path.exists():
+        return None
+    found = re.search(r"\s(\d+(?:\.\d+)+)\s", path.read_text(encoding="utf-8"))
+    return found[1] if found else None
 
 
 def _read_card(number: int) -> Card:
