@@ -132,9 +132,9 @@ class TimeLeft:
         self._frames = dict(frames)
         self._rates = dict(rates)
         self._spent: dict[str, float] = {}
-        self._seen: dict[str, tuple[int, float]] = {}  # frames and seconds of finished stages
+        self._seen: dict[str, tuple[float, float]] = {}  # frames and seconds of finished stages
         self._started = self._opened = time.monotonic()
-        self._first: tuple[int, float] | None = None  # count and time of a stage's first report
+        self._first: tuple[float, float] | None = None  # count and time of a stage's first report
         self._stage: str | None = None
 
     def begin(self, stage: str) -> None:
@@ -150,12 +150,12 @@ class TimeLeft:
             self._seen[self._stage] = self._watch(self._frames.get(self._stage, 0), now)
         self._stage = None
 
-    def seconds_left(self, done: int) -> float:
+    def seconds_left(self, done: float) -> float:
         """Return the expected rest of the job, `done` frames into the running stage."""
         now = time.monotonic()
         if self._stage is not None and done > 0 and self._first is None:
             self._first = (done, now)
-        finished = {stage: self._frames.get(stage, 0) for stage in self._seen}
+        finished: dict[str, float] = {stage: self._frames.get(stage, 0) for stage in self._seen}
         seen = dict(self._seen)
         if self._stage is not None:
             finished[self._stage] = done
@@ -174,14 +174,14 @@ class TimeLeft:
             left["voice"] = max(left["voice"] - heard_beside, 0.0)
         return sum(left.values())
 
-    def _watch(self, done: int, now: float) -> tuple[int, float]:
+    def _watch(self, done: float, now: float) -> tuple[float, float]:
         """Return the running stage's frames and seconds since its first report: whatever comes
         before that waits for models to load and says nothing of the pace."""
         if self._first is None:
             return 0, 0.0
         return done - self._first[0], now - self._first[1]
 
-    def _pace(self, seen: Mapping[str, tuple[int, float]]) -> float:
+    def _pace(self, seen: Mapping[str, tuple[float, float]]) -> float:
         """Return how many times the expected seconds this job takes, as far as can be told."""
         trusted = _BELIEF * sum(self._rates[stage] for stage in seen)
         expected = sum(self._rates[stage] * count for stage, (count, _) in seen.items())

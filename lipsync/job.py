@@ -49,6 +49,7 @@ from lipsync.types import (
     EngineSpec,
     FaceChoice,
     FaceTrack,
+    Features,
     Frame,
     Progress,
     Request,
@@ -57,11 +58,10 @@ from lipsync.types import (
     Skipped,
     SyncScore,
     Voice,
+    Working,
 )
 
 if TYPE_CHECKING:
-    import torch
-
     from lipsync.face.detect import Detector
 
 _T = TypeVar("_T")
@@ -176,10 +176,8 @@ def run_beside(work: Callable[[Checkpoint], _T]) -> Iterator[Future[_T]]:
         worker.shutdown(wait=False, cancel_futures=True)
 
 
-def listen(
-    job: Job, engine: Engine, checkpoint: Checkpoint
-) -> tuple[torch.Tensor, tuple[str, ...]]:
-    """Return what the engine hears in each output frame, (T, *feature), and notes for the user."""
+def listen(job: Job, engine: Engine, checkpoint: Checkpoint) -> tuple[Features, tuple[str, ...]]:
+    """Return what the engine hears in each output frame, T rows, and notes for the user."""
     if not job.is_part:
         audio = read_audio(job.voice.path, ANALYSIS_RATE)
         check_voice(audio)
@@ -194,7 +192,7 @@ def listen(
     notes: tuple[str, ...] = ()
     if not speech_probability(audio, checkpoint).has_speech:
         notes = (f"No speech was found in {where}the voice, so the mouth stays at rest.",)
-    features = engine.encode_audio(audio, count, job.clip.fps, checkpoint)
+    features = engine.encode_audio(audio, count, job.clip.fps, job.settings, checkpoint)
     return features[before : before + len(job.shown)], notes
 
 
@@ -264,7 +262,7 @@ def generate(
     output: Path,
     engine: Engine,
     track: FaceTrack,
-    features: torch.Tensor,
+    features: Features,
     gallery: Gallery,
     clock: TimeLeft,
 ) -> Generator[Progress, None, None]:
@@ -282,9 +280,15 @@ def generate(
         tags=tags,
     )
     with writer, closing(_new_frames(job, engine, track, features, gallery)) as frames:
-        for done, (frame, is_new) in enumerate(frames, start=1):
+        done = 0
+        for frame, is_new in frames:
+            if isinstance(frame, Working):
+                left = clock.seconds_left(done + frame.frames)
+                yield Progress("generate", done, total, left, begun=frame.frames)
+                continue
             frame = finish(frame)
             writer.write(frame)
+            done += 1
             preview = None
             if is_new and time.monotonic() - shown > _PREVIEW_SECONDS:
                 preview, shown = _preview(frame), time.monotonic()
@@ -296,9 +300,9 @@ def _leave(frame: Frame) -> Frame:
 
 
 def _new_frames(
-    job: Job, engine: Engine, track: FaceTrack, features: torch.Tensor, gallery: Gallery
-) -> Generator[tuple[Frame, bool], None, None]:
-    """Yield every output frame, and whether it has a new mouth."""
+    job: Job, engine: Engine, track: FaceTrack, features: Features, gallery: Gallery
+) -> Generator[tuple[Frame | Working, bool], None, None]:
+    """Yield every output frame, and whether it has a new mouth; between them, moments of rest."""
     frames = read_frames(job.clip, job.numbers[job.rows].tolist())
     weights = fade_weights(track, job.clip.fps)[job.rows]
     total, done = len(job.rows), 0
@@ -322,14 +326,14 @@ def _make_scene(
     job: Job,
     engine: Engine,
     track: FaceTrack,
-    features: torch.Tensor,
+    features: Features,
     gallery: Gallery,
     stretch: Stretch,
 ) -> Scene:
     rows = job.rows[stretch.start : stretch.stop]
     seen = slice(int(rows.min()), int(rows.max()) + 1)
     spec = engine.spec
-    alignment = align_track(track, seen, TEMPLATES[spec.template], spec.size)
+    alignment = align_track(track, seen, TEMPLATES[spec.template], engine.crop_size(job.settings))
     return Scene(
         track=track,
         rows=rows,
@@ -337,7 +341,7 @@ def _make_scene(
         features=features[stretch.start : stretch.stop],
         fps=job.clip.fps,
         references=gallery.references(track, stretch.segment),
-        first_output=stretch.start,
+        first_output=job.shown.start + stretch.start,
     )
 
 

@@ -10,9 +10,9 @@ from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from lipsync.engines import create_engine, engine_class
+from lipsync.engines import create_engine, engine_class, make_settings
 from lipsync.errors import InputError
 from lipsync.estimate import LOADING_SECONDS, Speed, TimeLeft, Work
 from lipsync.face.follow import follow_faces
@@ -36,6 +36,7 @@ from lipsync.media.frames import read_frames
 from lipsync.media.output import check_output, partial_file
 from lipsync.media.probe import Limits, probe_clip, probe_voice
 from lipsync.media.timeline import trim_range
+from lipsync.residence import Part, Residence
 from lipsync.score.correlate import judge_clip
 from lipsync.steps import exhaust, map_steps
 from lipsync.types import (
@@ -52,6 +53,7 @@ from lipsync.types import (
 
 if TYPE_CHECKING:
     from lipsync.face.detect import Detector
+    from lipsync.weights import ModelStore
 
 
 class LipSyncPipeline:
@@ -61,10 +63,15 @@ class LipSyncPipeline:
     """
 
     def __init__(
-        self, limits: Limits | None = None, engines: Mapping[str, Engine] | None = None
+        self,
+        limits: Limits | None = None,
+        engines: Mapping[str, Engine] | None = None,
+        residence: Residence | None = None,
     ) -> None:
-        """`engines` are already built and stand in for the registry's of the same name."""
+        """`engines` are already built and stand in for the registry's of the same name; models
+        stay in `residence` (None: one of its own, on the device that `choose_device` finds)."""
         self.limits = limits or Limits()
+        self.residence = residence or Residence()
         self._lock = threading.Lock()
         self._given = dict(engines or {})
         self._engines: dict[str, Engine] = dict(self._given)
@@ -212,6 +219,23 @@ class LipSyncPipeline:
             self._engines = dict(self._given)
         for detector in detectors:
             detector.close()
+        self.residence.close()
+
+    def load(self, engine: str, settings: Mapping[str, Any]) -> None:
+        """Make the models resident that jobs of `engine` with these settings need.
+
+        Raises `InputError` where a checkpoint is absent or damaged, or the memory does not suffice.
+        """
+        self._engine(engine).load(make_settings(engine, settings))
+
+    @property
+    def store(self) -> ModelStore:
+        """Where checkpoints are found."""
+        return self.residence.store
+
+    def parts(self) -> tuple[Part, ...]:
+        """Return which parts of models are resident."""
+        return self.residence.parts()
 
     def _spec(self, name: str) -> EngineSpec:
         """Return what there is to know of an engine without loading it."""
@@ -222,7 +246,7 @@ class LipSyncPipeline:
     def _engine(self, name: str) -> Engine:
         with self._lock:
             if name not in self._engines:
-                self._engines[name] = create_engine(name)
+                self._engines[name] = create_engine(name, self.residence)
             return self._engines[name]
 
     @contextmanager

@@ -25,23 +25,24 @@ from lipsync.types import FITS, Fit
 PRESETS_FOLDER = Path(__file__).resolve().parents[1] / "presets"
 
 Quality = Literal["high", "lossless"]
+Setting = float | str  # whole numbers, true and false are numbers too
 
 _MAX_BYTES = 16_384  # a preset is a dozen lines; more is not a preset
 _MAX_DEPTH = 3  # document > translations > language; deeper could exhaust the parser's stack
 _LONGEST = {"title": 40, "sentence": 200, "engine": 40}  # letters
 _LANGUAGE = re.compile(r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*")
-_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,39}")
+_NAME = re.compile(r"[a-z0-9][a-z0-9.-]{0,39}")
 
 
 @dataclass(frozen=True)
 class Preset:
     """One choice of engine and settings, as people see it."""
 
-    name: str  # the file's stem: small letters, digits, dashes
+    name: str  # the file's stem: small letters, digits, dots, dashes
     title: str  # two or three words
     sentence: str  # whom it is for, in plain words
     engine: str
-    settings: Mapping[str, float] = field(default_factory=lambda: MappingProxyType({}))
+    settings: Mapping[str, Setting] = field(default_factory=lambda: MappingProxyType({}))
     fit: Fit = "bounce"
     quality: Quality = "high"
     order: int = 100  # smaller comes first
@@ -108,7 +109,7 @@ def preset_folders() -> tuple[Path, Path]:
 
 
 def load_presets(
-    folders: Iterable[Path], check: Callable[[str, Mapping[str, float]], object]
+    folders: Iterable[Path], check: Callable[[str, Mapping[str, Setting]], object]
 ) -> tuple[list[Preset], list[Problem]]:
     """Read every ``*.yaml`` of `folders`; return the presets in order and the files left out.
 
@@ -129,9 +130,9 @@ def load_presets(
     return sorted(presets.values(), key=lambda preset: (preset.order, preset.name)), problems
 
 
-def _read_preset(path: Path, check: Callable[[str, Mapping[str, float]], object]) -> Preset:
+def _read_preset(path: Path, check: Callable[[str, Mapping[str, Setting]], object]) -> Preset:
     if not _NAME.fullmatch(path.stem):
-        raise _WrongError("the file name may hold small letters, digits and dashes only.")
+        raise _WrongError("the file name may hold small letters, digits, dots and dashes only.")
     values, lines = _parse(_read_text(path))
     known = [f.name for f in fields(Preset) if f.name != "name"]
     for key in values:
@@ -248,12 +249,14 @@ def _find_text_fault(key: str, value: Any) -> str | None:
 def _find_settings_fault(settings: Any) -> tuple[str, str] | None:
     if settings is not None and not isinstance(settings, dict):
         return "settings", "'settings' must hold lines such as 'amplitude: 1.0'."
-    for name, number in (settings or {}).items():
+    for name, value in (settings or {}).items():
         place = f"settings.{name}"
         if not isinstance(name, str):
             return place, f"setting {name!r} must have a name in letters."
-        if type(number) not in (int, float) or not math.isfinite(number):
-            return place, f"setting {name!r} is {number!r}; give a number."
+        if type(value) not in (int, float, bool, str) or (
+            isinstance(value, float) and not math.isfinite(value)
+        ):
+            return place, f"setting {name!r} is {value!r}; give a number, a word, true or false."
     return None
 
 

@@ -224,10 +224,10 @@ class Scene:
     track: FaceTrack
     rows: np.ndarray  # (T,) int, the track row each output frame shows
     alignment: Alignment  # matrices (T, 2, 3)
-    features: torch.Tensor  # (T, *feature), what the engine's encode_audio gave
+    features: Features  # T rows, what the engine's encode_audio gave
     fps: Fraction
     references: Sequence[Reference] = ()  # varied mouths of the same face in the same shot
-    first_output: int = 0  # output frame number of the stretch's first frame
+    first_output: int = 0  # number, in the whole result, of the stretch's first frame
 
 
 @dataclass(frozen=True)
@@ -237,15 +237,22 @@ class Window:
     start: int  # position of the first frame within the scene
     faces: np.ndarray  # (F, S, S, 3) uint8 RGB
     landmarks: np.ndarray  # (F, L, 3) float32 crop px, as detected
-    audio: torch.Tensor  # (F, *feature)
+    audio: Features  # F rows
 
 
 @dataclass(frozen=True)
 class Generated:
-    """The engine's answer to one window."""
+    """The next F frames an engine has finished."""
 
     faces: np.ndarray  # (F, S, S, 3) uint8 RGB
     masks: np.ndarray | None = None  # (F, S, S) float32 [0, 1]; None = the template's own mask
+
+
+@dataclass(frozen=True)
+class Working:
+    """A moment of rest within an engine's work: the job may show where it is, or stop here."""
+
+    frames: float  # how many frames' worth of work is done beyond what has been yielded
 
 
 @dataclass(frozen=True)
@@ -256,26 +263,54 @@ class EngineSpec:
     label: str  # for people
     licence: str
     template: str  # key of face.align.TEMPLATES
-    size: int | None  # side of the crop, px; None = native resolution
     window: int  # frames per window
     references: int = 0  # how many varied pictures of the face it wants to see before it starts
     fps: Fraction | None = None  # None = any rate
-    weights: tuple[str, ...] = ()  # keys of the weight table; () = none
-    # seconds a graphics card takes per frame and pass, rather too many than too few; an engine that
-    # has it loads its models when it is built. None = it works on the processor
+    # seconds a graphics card takes per frame and step, rather too many than too few; None = it
+    # works on the processor
     gpu_pace: float | None = None
 
 
+class Features(Protocol):
+    """What an engine hears, one row per output frame: a tensor, or what becomes one piece by
+    piece. A slice of it is of the same kind."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, frames: slice, /) -> Features: ...
+
+
 class Engine(Protocol):
-    """What every engine offers. `generate` is a generator: closing it cancels."""
+    """What every engine offers. `generate` is a generator: closing it cancels.
+
+    An engine is built with the `Residence` that keeps its models, and with nothing else.
+    """
 
     spec: EngineSpec
     Settings: type
 
+    @classmethod
+    def needed_weights(cls, settings: Any) -> tuple[str, ...]:
+        """Return the keys of the weight table that must be on the machine; () = none."""
+        ...
+
+    @classmethod
+    def crop_size(cls, settings: Any) -> int | None:
+        """Return the side of the crop, px; None = the clip's own resolution."""
+        ...
+
+    def load(self, settings: Any) -> None:
+        """Make all models resident that a job needs; without this call, its first use does.
+
+        Raises `InputError` where a checkpoint is absent, damaged or another one than it should be,
+        and where the memory does not suffice.
+        """
+        ...
+
     def encode_audio(
-        self, audio: Audio, num_frames: int, fps: Fraction, checkpoint: Checkpoint
-    ) -> torch.Tensor:
-        """Return (num_frames, *feature) float32: row t is what output frame t hears.
+        self, audio: Audio, num_frames: int, fps: Fraction, settings: Any, checkpoint: Checkpoint
+    ) -> Features:
+        """Return `num_frames` rows: row t is what output frame t hears.
 
         Calls `checkpoint` at least about once a second; it raises if the job has been cancelled.
         """
@@ -283,8 +318,9 @@ class Engine(Protocol):
 
     def generate(
         self, scene: Scene, windows: Iterable[Window], settings: Any, rng: torch.Generator
-    ) -> Iterator[Generated]:
-        """Yield one `Generated` per window, in order."""
+    ) -> Iterator[Generated | Working]:
+        """Yield every frame of the scene once, in order, some at a time, and `Working` whenever
+        more than about a second would pass without a chance to stop."""
         ...
 
 
@@ -418,3 +454,9 @@ class Progress:
     seconds_left: float | None = None  # for the whole job, from measured speed
     preview: np.ndarray | None = None  # (h, w, 3) uint8 RGB, small
     result: Result | None = None
+    begun: float = 0.0  # how much work has gone into what comes after `done`, in the same unit
+
+    @property
+    def share(self) -> float:
+        """How much of the stage is done, [0, 1]; 0 where there is nothing to do."""
+        return min((self.done + self.begun) / self.total, 1.0) if self.total else 0.0

@@ -30,6 +30,15 @@ def run_ffmpeg(*arguments: object) -> Path:
     return Path(str(arguments[-1]))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what tests would leave in the user's own cache, and what they would find there, out."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("LIPSYNC_MODELS", raising=False)
+        yield
+
+
 @pytest.fixture(scope="session")
 def ffmpeg() -> Ffmpeg:
     return run_ffmpeg

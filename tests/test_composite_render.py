@@ -21,11 +21,22 @@ COUNT, SIDE = 7, 96
 class TintingEngine:
     """Gives every crop back, some levels too bright, with no mask of its own."""
 
-    spec = EngineSpec("tint", "Tint", "none", template="latentsync", size=SIDE, window=3)
+    spec = EngineSpec("tint", "Tint", "none", template="latentsync", window=3)
     Settings: type = dict
 
+    @classmethod
+    def needed_weights(cls, settings: Any) -> tuple[str, ...]:
+        return ()
+
+    @classmethod
+    def crop_size(cls, settings: Any) -> int:
+        return SIDE
+
+    def load(self, settings: Any) -> None:
+        raise AssertionError("a scene is all that is rendered")
+
     def encode_audio(
-        self, audio: Audio, num_frames: int, fps: Fraction, checkpoint: Checkpoint
+        self, audio: Audio, num_frames: int, fps: Fraction, settings: Any, checkpoint: Checkpoint
     ) -> torch.Tensor:
         raise AssertionError("the scene brings its features")
 

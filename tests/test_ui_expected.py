@@ -24,7 +24,7 @@ FILES = (Path("clip.mp4"), Path("voice.wav"))
 class Stepper:
     """An engine, as far as times look at one, whose painting takes steps."""
 
-    spec = EngineSpec("stepper", "The stepping engine", "Apache-2.0", "none", None, 16)
+    spec = EngineSpec("stepper", "The stepping engine", "Apache-2.0", "none", 16)
 
     @dataclass(frozen=True)
     class Settings:

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[1]
 class Painter:
     """An engine, as far as a loan looks at one, that wants a card."""
 
-    spec = EngineSpec("painter", "Painter", "Apache-2.0", "none", None, 16, gpu_pace=0.01)
+    spec = EngineSpec("painter", "Painter", "Apache-2.0", "none", 16, gpu_pace=0.01)
 
 
 @pytest.fixture
@@ -141,8 +141,8 @@ from dataclasses import replace
 
 class Painter(DraftEngine):
     spec = replace(DraftEngine.spec, name="painter", gpu_pace=0.01)
-    def __init__(self):
-        super().__init__()
+    def __init__(self, residence):
+        super().__init__(residence)
         self.built_in = os.getpid()
     def encode_audio(self, *arguments):
         print(json.dumps({"built_in": self.built_in, "works_in": os.getpid()}), flush=True)

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 class Stepper:
     """An engine, as far as the panel looks at one, whose painting takes steps."""
 
-    spec = EngineSpec("stepper", "The stepping engine", "Apache-2.0", "none", None, 16)
+    spec = EngineSpec("stepper", "The stepping engine", "Apache-2.0", "none", 16)
 
     @dataclass(frozen=True)
     class Settings:

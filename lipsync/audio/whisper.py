@@ -66,6 +66,14 @@ class WhisperEncoder:
         self._fingerprint: str | None = None
         self._one_at_a_time = threading.Lock()  # hooks hear everybody who uses the network
 
+    def parameters(self) -> Iterator[torch.Tensor]:
+        """Yield the weights."""
+        return self._encoder.parameters()
+
+    def buffers(self) -> Iterator[torch.Tensor]:
+        """Yield what else it holds: the positions."""
+        return self._encoder.buffers()
+
     @property
     def num_states(self) -> int:
         """Hidden states per row: the blocks' common input and the output of each of L blocks."""

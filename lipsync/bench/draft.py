@@ -33,7 +33,7 @@ from lipsync.bench.measures import (
     see,
 )
 from lipsync.engines.draft.columns import ACTIVITY, CLOSURE
-from lipsync.engines.draft.engine import DraftEngine, DraftSettings
+from lipsync.engines.draft.engine import DraftEngine, DraftSettings, heard_by
 from lipsync.engines.draft.motion import Person
 from lipsync.errors import InputError, LipsyncError
 from lipsync.face.detect import MediaPipeDetector
@@ -89,7 +89,7 @@ class RecordingEngine(DraftEngine):
     def want(self, scene: Scene, person: Person, settings: DraftSettings) -> np.ndarray:
         """Remember what `DraftEngine.want` says."""
         wanted = self._aim(scene, person, settings)
-        for t, (mouth, heard) in enumerate(zip(wanted, scene.features.numpy(), strict=True)):
+        for t, (mouth, heard) in enumerate(zip(wanted, heard_by(scene), strict=True)):
             self.wanted[scene.first_output + t] = mouth[:2]
             self.features[scene.first_output + t] = heard
         return wanted

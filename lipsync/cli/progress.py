@@ -72,8 +72,8 @@ def describe_progress(progress: Progress, bar: bool = True) -> str:
     """Return one line: stage, how far, time left."""
     words = STAGES.get(progress.stage, progress.stage)
     parts = [words]
-    if progress.total > 1 and progress.done > 0 and progress.stage != "done":
-        share = min(max(progress.done / progress.total, 0.0), 1.0)
+    if progress.total > 1 and progress.share > 0 and progress.stage != "done":
+        share = progress.share
         parts = [f"{words} {progress.done}/{progress.total}"]
         if bar:
             filled = round(share * _BAR_WIDTH)

@@ -12,7 +12,7 @@ from lipsync.composite.edge import soften_edge
 from lipsync.composite.paste import paste_back
 from lipsync.face.align import TEMPLATES, crop_face, to_crop_points
 from lipsync.face.mask import template_mask
-from lipsync.types import Engine, Frame, Generated, Scene, Window
+from lipsync.types import Engine, Frame, Generated, Scene, Window, Working
 
 _RING_SHARE = 1 / 32  # width of the ring that colours are compared in, of the crop's side
 
@@ -40,8 +40,8 @@ def render_scene(
     seed: int,
     weights: np.ndarray,
     softness: float = 1.0,
-) -> Iterator[Frame]:
-    """Yield the scene's frames with their new mouths.
+) -> Iterator[Frame | Working]:
+    """Yield the scene's frames with their new mouths, and the engine's moments of rest.
 
     `frames` gives the source frames of the scene in output order; `weights` (T,) in [0, 1] fades
     the mask of each frame, `softness` in [0, 2] is its edge's width as a multiple of the engine's
@@ -55,6 +55,9 @@ def render_scene(
     windows = _cut_windows(scene, frames, engine.spec.window, waiting)
     done = 0
     for generated in engine.generate(scene, windows, settings, rng):
+        if isinstance(generated, Working):
+            yield generated
+            continue
         for offset in range(len(generated.faces)):
             frame, crop = waiting.take()
             face, mask = _finish(generated, offset, crop, engine)

@@ -54,7 +54,7 @@ def overall_share(progress: Progress) -> float:
     place = names.index(progress.stage)
     start = STAGES[progress.stage]
     stop = STAGES[names[place + 1]] if place + 1 < len(names) else 1.0
-    within = min(1.0, progress.done / progress.total) if progress.total else 0.0
+    within = progress.share
     return start + (stop - start) * within
 
 

@@ -216,7 +216,7 @@ def _show(
             return None
         # before that stage the judge listens, which takes no time beside looking
         is_looking = progress.stage == "score"
-        share, left = pace.tell(place, is_looking * progress.done / max(progress.total, 1))
+        share, left = pace.tell(place, is_looking * progress.share)
         told = "" if left is None else words("run.left", time=cards.say_wait(words, left))
         card = _progress_card(running, share, told, words)
         return CheckUpdates(status=gr.update(value=card)).as_list()

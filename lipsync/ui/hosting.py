@@ -13,10 +13,11 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lipsync.engines import create_engine, engine_class
+from lipsync.engines import engine_class
 from lipsync.errors import InputError
 from lipsync.media.probe import Limits, probe_voice
 from lipsync.presets import Preset
+from lipsync.ui.availability import absent_weights
 from lipsync.types import Request
 
 if TYPE_CHECKING:
@@ -103,8 +104,8 @@ def on_gpu(function: Callable[..., _Made], seconds: Callable[..., int]) -> Calla
 def make_pipeline(presets: Iterable[Preset], deployment: Deployment) -> LipSyncPipeline:
     """Return the pipeline of the app, made once when it starts.
 
-    On a machine that lends its card per job, the engines of `presets` that want one are built
-    here, with their models, as a loan is too short to load them in.
+    On a machine that lends its card per job, the models of those `presets` that want a card and
+    whose checkpoints are here are loaded now, as a loan is too short for that.
     """
     # PyTorch comes with the pipeline, and must not come before `spaces`
     has_lent_card = import_spaces()
@@ -114,8 +115,11 @@ def make_pipeline(presets: Iterable[Preset], deployment: Deployment) -> LipSyncP
         return LipSyncPipeline(deployment.limits)
     from lipsync.ui.lent import LentPipeline
 
-    names = {preset.engine for preset in presets if gpu_pace(preset.engine) is not None}
-    return LentPipeline(deployment.limits, {name: create_engine(name) for name in sorted(names)})
+    pipeline = LentPipeline(deployment.limits)
+    for preset in presets:
+        if gpu_pace(preset.engine) is not None and not absent_weights(preset, pipeline.store):
+            pipeline.load(preset.engine, preset.settings)
+    return pipeline
 
 
 def gpu_pace(engine: str) -> float | None:

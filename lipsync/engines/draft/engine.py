@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
@@ -20,6 +20,8 @@ from lipsync.types import Audio, Checkpoint, EngineSpec, Generated, Scene, Windo
 
 if TYPE_CHECKING:
     import torch
+
+    from lipsync.residence import Residence
 
 _NUM_REFERENCES = 72
 _WINDOW = 8
@@ -54,14 +56,33 @@ class DraftEngine:
         label="Draft",
         licence="Apache-2.0",
         template="native",
-        size=None,
         window=_WINDOW,
         references=_NUM_REFERENCES,
     )
     Settings: type = DraftSettings
 
+    def __init__(self, residence: Residence | None = None) -> None:
+        """Take the place where models stay, as every engine does; this one has none to keep."""
+
+    @classmethod
+    def needed_weights(cls, settings: DraftSettings) -> tuple[str, ...]:
+        """Return (): whatever it uses comes with the program."""
+        return ()
+
+    @classmethod
+    def crop_size(cls, settings: DraftSettings) -> None:
+        """Return None: it paints the clip's own pixels."""
+
+    def load(self, settings: DraftSettings) -> None:
+        """Do nothing: there is nothing to load."""
+
     def encode_audio(
-        self, audio: Audio, num_frames: int, fps: Fraction, checkpoint: Checkpoint
+        self,
+        audio: Audio,
+        num_frames: int,
+        fps: Fraction,
+        settings: DraftSettings,
+        checkpoint: Checkpoint,
     ) -> torch.Tensor:
         """Return (num_frames, 5) float32; the columns are those of `hear_articulation`."""
         import torch  # a second or more; whoever only asks for the settings need not wait
@@ -74,7 +95,7 @@ class DraftEngine:
     def want(self, scene: Scene, person: Person, settings: DraftSettings) -> np.ndarray:
         """Return (T, 3) the mouth that each frame of the scene should show, see `want_mouth`."""
         return want_mouth(
-            scene.features.numpy(), person, float(scene.fps), settings.amplitude, settings.width
+            heard_by(scene), person, float(scene.fps), settings.amplitude, settings.width
         )
 
     def generate(
@@ -106,6 +127,11 @@ class DraftEngine:
             yield Generated(
                 np.stack([one.face for one in painted]), np.stack([one.mask for one in painted])
             )
+
+
+def heard_by(scene: Scene) -> np.ndarray:
+    """Return (T, 5) float32: what `DraftEngine.encode_audio` has given for the scene."""
+    return cast("torch.Tensor", scene.features).numpy()
 
 
 @dataclass(frozen=True)

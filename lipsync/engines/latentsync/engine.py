@@ -1,0 +1,169 @@
+"""The LatentSync engine as shared code sees it: Whisper's features steer a UNet that repaints the
+lower face in the latents of a picture codec, 16 frames at a time. https://arxiv.org/abs/2412.09262
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import TYPE_CHECKING, Literal
+
+from lipsync.types import (
+    Audio,
+    Checkpoint,
+    EngineSpec,
+    Features,
+    Generated,
+    Scene,
+    Window,
+    Working,
+)
+
+if TYPE_CHECKING:
+    import torch
+
+    from lipsync.residence import Residence
+
+# the keys of sd-vae-ft-mse and Whisper tiny in the weight table; networks.py loads them
+_COMMON_WEIGHTS = ("sd-vae-ft-mse", "whisper-tiny")
+_WINDOW = 16
+
+
+@dataclass(frozen=True)
+class LatentSyncSettings:
+    """What a user or a preset can turn; fields with ``"looks": False`` change no picture."""
+
+    checkpoint: Literal["latentsync-1.5", "latentsync-1.6"] = field(
+        default="latentsync-1.5",
+        metadata={
+            "choices": ("latentsync-1.5", "latentsync-1.6"),
+            "help": "which weights, by their key in `models list`",
+        },
+    )
+    resolution: int = field(
+        default=256,
+        metadata={
+            "low": 64,
+            "high": 512,
+            "multiple": 64,
+            "help": "side of the repainted face, px; 256 for LatentSync 1.5, 512 for 1.6",
+        },
+    )
+    steps: int = field(
+        default=20, metadata={"low": 1, "high": 50, "help": "denoising steps per window"}
+    )
+    guidance: float = field(
+        default=1.5,
+        metadata={"low": 1.0, "high": 3.0, "help": "how strongly the voice leads; 1 takes half"},
+    )
+    scheduler: Literal["ddim", "dpm++", "unipc"] = field(
+        default="ddim",
+        metadata={
+            "choices": ("ddim", "dpm++", "unipc"),
+            "help": "ddim is the published one; the others need fewer steps",
+        },
+    )
+    cache_interval: int = field(
+        default=1,
+        metadata={"low": 1, "high": 5, "help": "steps that share the network's deep features"},
+    )
+    overlap: int = field(
+        default=4, metadata={"low": 0, "high": 8, "help": "frames that neighbouring windows share"}
+    )
+    windows: Literal["overlap", "compat"] = field(
+        default="overlap",
+        metadata={
+            "choices": ("overlap", "compat"),
+            "help": "compat cuts, draws and hears as the published program does",
+        },
+    )
+    low_memory: bool = field(
+        default=False,
+        metadata={
+            "choices": (False, True),
+            "looks": False,
+            "help": "slower, with half the graphics memory",
+        },
+    )
+    compile: bool = field(
+        default=False,
+        metadata={
+            "choices": (False, True),
+            "looks": False,
+            "help": "compile the UNet first; pays on a card and for long clips only",
+        },
+    )
+
+
+class LatentSyncEngine:
+    """Repaint the lower face by diffusion; needs its checkpoints and wants a graphics card."""
+
+    spec = EngineSpec(
+        name="latentsync",
+        label="LatentSync",
+        licence="CreativeML Open RAIL++-M",
+        template="latentsync",
+        window=_WINDOW,
+        gpu_pace=0.02,
+    )
+    Settings: type = LatentSyncSettings
+
+    def __init__(self, residence: Residence) -> None:
+        """Load models into `residence` when they are needed."""
+        self._residence = residence
+
+    @classmethod
+    def needed_weights(cls, settings: LatentSyncSettings) -> tuple[str, ...]:
+        """Return the keys of UNet, VAE and Whisper."""
+        return (settings.checkpoint, *_COMMON_WEIGHTS)
+
+    @classmethod
+    def crop_size(cls, settings: LatentSyncSettings) -> int:
+        """Return the side of the face that the network paints."""
+        return settings.resolution
+
+    def load(self, settings: LatentSyncSettings) -> None:
+        """Make Whisper, the UNet and the VAE resident."""
+        # they bring PyTorch: whoever only asks for the settings need not wait
+        from lipsync.engines.latentsync.networks import use_encoder, use_networks
+
+        with (
+            use_encoder(self._residence, settings.checkpoint),
+            use_networks(self._residence, settings),
+        ):
+            pass
+
+    def encode_audio(
+        self,
+        audio: Audio,
+        num_frames: int,
+        fps: Fraction,
+        settings: LatentSyncSettings,
+        checkpoint: Checkpoint,
+    ) -> Features:
+        """Return `num_frames` rows of Whisper's hidden states, (50, 384) each in the published
+        size; known voices come from the cache."""
+        from lipsync.audio.feature_cache import FeatureCache
+        from lipsync.audio.whisper import encode_voice, hear_frames
+        from lipsync.engines.latentsync.networks import use_encoder
+
+        checkpoint()
+        with use_encoder(self._residence, settings.checkpoint) as encoder:
+            rows = encode_voice(encoder, audio, settings.windows, checkpoint, FeatureCache())
+        checkpoint()
+        return hear_frames(rows, num_frames, fps)
+
+    def generate(
+        self,
+        scene: Scene,
+        windows: Iterable[Window],
+        settings: LatentSyncSettings,
+        rng: torch.Generator,
+    ) -> Iterator[Generated | Working]:
+        """Yield repainted faces; the mask is the template's."""
+        from lipsync.engines.latentsync.networks import use_networks
+        from lipsync.engines.latentsync.painter import paint_scene
+
+        with use_networks(self._residence, settings) as networks:
+            yield from paint_scene(networks, self._residence, scene, windows, settings, rng)

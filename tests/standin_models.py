@@ -1,0 +1,86 @@
+"""Small checkpoints in the containers and under the names of the official ones.
+
+They go into a folder of the user's own, where the app takes them for the real thing. Their numbers
+are drawn by name, so they paint no mouths, but always the same picture.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+
+import torch
+from golden_recipe import fill_weights, make_state
+from safetensors.torch import save_file
+from whisper.model import ModelDimensions, Whisper
+
+from lipsync.engines.latentsync.params import UNetParams
+from lipsync.engines.latentsync.unet import UNet
+from lipsync.engines.latentsync.vae import VAEParams, build_vae
+
+AUDIO_WIDTH = 32
+SMALL_UNET = UNetParams(
+    widths=(32, 32, 32, 64),
+    layers=1,
+    heads=4,
+    audio_width=AUDIO_WIDTH,
+    motion_heads=4,
+    # attention is what takes long, so it is where faces are smallest only
+    down_attention=(False, False, True, False),
+    up_attention=(False, True, False, False),
+    down_motion=(False, False, True, False),
+    up_motion=(False, True, False, False),
+)
+SMALL_VAE = VAEParams(widths=(8, 8, 8, 8), layers=1, groups=4)
+SMALL_WHISPER = ModelDimensions(
+    n_mels=80,
+    n_audio_ctx=1500,
+    n_audio_state=AUDIO_WIDTH,
+    n_audio_head=2,
+    n_audio_layer=1,
+    n_vocab=40,
+    n_text_ctx=8,
+    n_text_state=AUDIO_WIDTH,
+    n_text_head=2,
+    n_text_layer=1,
+)
+
+
+def make_standins(folder: Path, keys: tuple[str, ...] = ("latentsync-1.5",)) -> Path:
+    """Write a UNet under each of `keys`, the VAE and Whisper into `folder`, and return it."""
+    for key in keys:
+        write_unet(folder / key, salt=key)
+    write_vae(folder / "sd-vae-ft-mse")
+    write_whisper(folder / "whisper-tiny")
+    return folder
+
+
+def write_unet(folder: Path, params: UNetParams = SMALL_UNET, salt: str = "") -> None:
+    """Write a UNet as training writes it, and beside it what differs from the published shape."""
+    folder.mkdir(parents=True)
+    network = UNet(params)
+    fill_weights(network, salt)
+    state = {"global_step": 1, "state_dict": network.state_dict()}
+    torch.save(state, folder / "latentsync_unet.pt")
+    published = dataclasses.asdict(UNetParams())
+    changed = {k: v for k, v in dataclasses.asdict(params).items() if v != published[k]}
+    (folder / "params.json").write_text(json.dumps(changed), encoding="utf-8")
+
+
+def write_vae(folder: Path) -> None:
+    """Write a picture codec with its ``config.json``."""
+    folder.mkdir(parents=True)
+    codec = build_vae(SMALL_VAE)
+    fill_weights(codec)
+    save_file(codec.state_dict(), folder / "diffusion_pytorch_model.safetensors")
+    config = {name: list(v) if isinstance(v, tuple) else v for name, v in codec.config.items()}
+    (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
+
+
+def write_whisper(folder: Path) -> None:
+    """Write a whole Whisper, decoder and all."""
+    folder.mkdir(parents=True)
+    state = make_state(Whisper(SMALL_WHISPER).state_dict())
+    dims = dataclasses.asdict(SMALL_WHISPER)
+    torch.save({"dims": dims, "model_state_dict": state}, folder / "tiny.pt")
