@@ -29,6 +29,7 @@ from lipsync.audio.whisper import (
     encode_voice,
     hear_frames,
 )
+from lipsync.engines.latentsync.noise import SequentialNoise
 from lipsync.engines.latentsync.prepare import (
     LATENT_SCALE,
     Prepared,
@@ -46,11 +47,11 @@ from lipsync.engines.latentsync.reference_crop import (
 from lipsync.engines.latentsync.sampling import Sampling, WindowInputs, denoise
 from lipsync.engines.latentsync.unet import UNet
 from lipsync.engines.latentsync.vae import decode_faces, encode_faces
+from lipsync.engines.latentsync.windows import plan_windows
 from lipsync.face.anchors import rounded_anchors
 from lipsync.types import Audio, Checkpoint
 
 FPS = 25  # frames a second of every published result
-CHUNK = 16  # frames that are made together
 SAMPLING = Sampling(steps=20, guidance=1.5, cache_interval=3)
 
 # pictures with the given numbers (N,) int64, in that order: each (H, W, 3) uint8 RGB
@@ -86,24 +87,12 @@ class RepaintedFrame:
     face: Tensor  # (3, R, R) float32, about [-1, 1], what became of it
 
 
-class Draws:
-    """The random numbers of one call, standard normal float32, always in the same order.
+@dataclass(frozen=True)
+class _Draws:
+    """The random numbers of one call, drawn on the CPU whatever the networks compute on."""
 
-    They come from a generator of their own on the CPU, whatever the networks compute on.
-    """
-
-    def __init__(self, seed: int, side: int) -> None:
-        """Seed them for latents of `side` px; the initial noise (4, h, w) is drawn at once."""
-        self._generator = torch.Generator().manual_seed(seed)
-        self._side = side
-        self.initial = self._draw(1, 4, 1)[0, :, 0]
-
-    def draw_chunk(self, num_frames: int) -> tuple[Tensor, Tensor]:
-        """Draw the noise of the next chunk's latents, (F, 4, h, w): erased faces, whole ones."""
-        return self._draw(num_frames, 4), self._draw(num_frames, 4)
-
-    def _draw(self, *shape: int) -> Tensor:
-        return torch.randn(*shape, self._side, self._side, generator=self._generator)
+    start: Tensor  # (1, 4, h, w), what every frame sets out from
+    noise: SequentialNoise  # where all that follow come from
 
 
 def hear_published(
@@ -156,10 +145,9 @@ class PublishedProcedure:
         `faces` are (h, w, 3) uint8 RGB, aligned, one per frame of the result and in its order; no
         more are taken than the chunk needs. Raises ValueError if there are too few.
         """
-        waiting, draws = iter(faces), self._make_draws()
+        waiting, draws = iter(faces), self._begin()
         for part in _chunks(len(voice)):
-            taken = _take(waiting, part)
-            yield self._repaint(np.stack(taken), voice[part], draws, part.start)
+            yield self._repaint(np.stack(_take(waiting, part)), voice[part], draws, part.start)
 
     def repaint_frames(
         self, read: ReadPictures, landmarks: np.ndarray, voice: FrameFeatures
@@ -173,7 +161,7 @@ class PublishedProcedure:
         template = ReferenceTemplate(self._settings.resolution)
         shown = show_there_and_back(len(landmarks), len(voice))
         matrices = reference_matrices(rounded_anchors(landmarks), template)[shown]
-        waiting, draws = iter(read(shown)), self._make_draws()
+        waiting, draws = iter(read(shown)), self._begin()
         for part in _chunks(len(voice)):
             pictures = _take(waiting, part)
             aligned = [
@@ -191,15 +179,17 @@ class PublishedProcedure:
                     chunk.faces[row],
                 )
 
-    def _make_draws(self) -> Draws:
-        return Draws(self._settings.seed, self._settings.resolution // LATENT_SCALE)
+    def _begin(self) -> _Draws:
+        generator = torch.Generator().manual_seed(self._settings.seed)
+        noise = SequentialNoise(generator, self._settings.resolution // LATENT_SCALE)
+        return _Draws(noise.draw_start(), noise)
 
     @torch.inference_mode()
-    def _repaint(self, faces: np.ndarray, voice: FrameFeatures, draws: Draws, first: int) -> Chunk:
+    def _repaint(self, faces: np.ndarray, voice: FrameFeatures, draws: _Draws, first: int) -> Chunk:
         prepared = prepare_faces(faces, self._settings.resolution)
-        window = self._encode(prepared, voice.stack(), draws.draw_chunk(len(faces)))
-        # every frame sets out from the same noise
-        start = draws.initial.expand(len(faces), -1, -1, -1).to(window.masked.device)
+        noises = draws.noise.draw_choices(first, len(faces))
+        window = self._encode(prepared, voice.stack(), noises)
+        start = draws.start.expand(len(faces), -1, -1, -1).to(window.masked.device)
         walk = []
         self._checkpoint()
         for latents in denoise(self._unet, window, start, self._settings.sampling):
@@ -223,8 +213,8 @@ class PublishedProcedure:
 
 def _chunks(num_frames: int) -> Iterator[slice]:
     """Yield 16 frames after 16; the last ones are as many as are left."""
-    for start in range(0, num_frames, CHUNK):
-        yield slice(start, min(start + CHUNK, num_frames))
+    for place in plan_windows(num_frames, overlap=0, is_padded=False):
+        yield slice(place.start, place.stop)
 
 
 def _take(waiting: Iterator[np.ndarray], part: slice) -> list[np.ndarray]:
