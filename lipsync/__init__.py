@@ -12,6 +12,7 @@ from lipsync.errors import InputError, LipsyncError, OutputError
 from lipsync.types import Progress, Request, Result, SyncScore
 
 if TYPE_CHECKING:
+    from lipsync.engines.latentsync.video import VideoProcessor
     from lipsync.pipeline import LipSyncPipeline
 
 __version__ = "0.1.0"
@@ -25,6 +26,7 @@ __all__ = [
     "Request",
     "Result",
     "SyncScore",
+    "VideoProcessor",
 ]
 
 
@@ -33,4 +35,8 @@ def __getattr__(name: str) -> Any:
         from lipsync.pipeline import LipSyncPipeline
 
         return LipSyncPipeline
+    if name == "VideoProcessor":
+        from lipsync.engines.latentsync.video import VideoProcessor
+
+        return VideoProcessor
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
