@@ -167,7 +167,10 @@ def _look_up(
     theirs, ours = _unit_square(height, width), _unit_square(*size)
     full = torch.from_numpy(np.vstack([matrix, [0, 0, 1]])).float()
     normal = theirs @ full @ torch.linalg.inv(ours)
-    grid = functional.affine_grid(normal[None, :2], [1, 1, *size], align_corners=True)
+    # sums of a row and a column: affine_grid multiplies matrices for every pixel
+    across, down = torch.linspace(-1, 1, size[1]), torch.linspace(-1, 1, size[0])[:, None]
+    places = [x * across + (y * down + shift) for x, y, shift in normal[:2].tolist()]
+    grid = torch.stack(places, dim=-1)[None]
     with_ones = torch.cat([planes, torch.ones(1, height, width)])
     found = functional.grid_sample(
         with_ones[None],
