@@ -49,7 +49,7 @@ class Work:
     size: Size  # of the frames
     frames: Mapping[str, int]  # per stage, in order
     engine: str = ""
-    steps: int = 1  # of an engine that repeats itself
+    pace: float = 0.0  # s per frame that the engine expects beside the usual
 
 
 class Speed:
@@ -59,13 +59,14 @@ class Speed:
         self._lock = threading.Lock()
         self._pace: float | None = None  # of jobs, times the usual
         self._scanned: float | None = None  # of the last scan, times the usual
-        self._extra: dict[str, dict[int, float]] = {}  # engine -> steps -> s per frame
+        # engine -> expected -> seen s per frame beside the usual
+        self._extra: dict[str, dict[float, float]] = {}
 
     def rates(self, work: Work) -> dict[str, float]:
         """Return the expected seconds per frame of each stage."""
         with self._lock:
             factor = self._pace or self._scanned or 1.0
-            extra = _nearest(self._extra.get(work.engine, {}), work.steps)
+            extra = _nearest(self._extra.get(work.engine, {}), work.pace)
         rates = {stage: factor * _USUAL[stage].of(work.size) for stage in work.frames}
         if "generate" in rates:
             rates["generate"] = max(rates["generate"] + extra, 0.1 * rates["generate"])
@@ -98,7 +99,7 @@ class Speed:
                 one = timings["generate"] / work.frames["generate"]
                 extra = one - (self._pace or 1.0) * usual["generate"]
                 known = self._extra.setdefault(work.engine, {})
-                known[work.steps] = _mixed(known.get(work.steps, extra), extra)
+                known[work.pace] = _mixed(known.get(work.pace, extra), extra)
 
 
 def seconds_of(frames: Mapping[str, int], rates: Mapping[str, float]) -> float:
@@ -108,12 +109,12 @@ def seconds_of(frames: Mapping[str, int], rates: Mapping[str, float]) -> float:
     return sum(whole.values()) - beside
 
 
-def _nearest(known: Mapping[int, float], steps: int) -> float:
-    """Return the extra seconds at a number of steps, in proportion where it is a new one."""
+def _nearest(known: Mapping[float, float], pace: float) -> float:
+    """Return what was seen at the nearest expectation, in proportion; `pace` if nothing was."""
     if not known:
-        return 0.0
-    nearest = min(known, key=lambda other: abs(other - steps))
-    return known[nearest] * steps / nearest
+        return pace
+    nearest = min(known, key=lambda other: abs(other - pace))
+    return known[nearest] * (pace / nearest if nearest else 1.0)
 
 
 def _mixed(before: float, new: float) -> float:

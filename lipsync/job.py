@@ -46,7 +46,6 @@ from lipsync.types import (
     Checkpoint,
     Clip,
     Engine,
-    EngineSpec,
     FaceChoice,
     FaceTrack,
     Features,
@@ -90,6 +89,7 @@ class Job:
     numbers: np.ndarray  # (R,) int64, ascending: source frames to look at
     rows: np.ndarray  # (T,) int64, place in `numbers` that each output frame shows
     settings: Any
+    pace: float  # s per frame that the engine expects to take
 
     @property
     def is_part(self) -> bool:
@@ -108,12 +108,14 @@ class Job:
         frames = {"faces": len(self.numbers), "voice": count, "generate": count}
         if self.request.score:
             frames["score"] = count
-        steps = int(getattr(self.settings, "steps", 1))
-        return Work(self.clip.size, frames, self.request.engine, steps)
+        return Work(self.clip.size, frames, self.request.engine, self.pace)
 
 
-def plan_job(request: Request, limits: Limits, spec: EngineSpec) -> Job:
-    """Probe clip and voice and plan the work; raises `InputError` for whatever can be wrong."""
+def plan_job(request: Request, limits: Limits, engine: Engine | type[Engine], on_card: bool) -> Job:
+    """Probe clip and voice and plan the work; raises `InputError` for whatever can be wrong.
+
+    `engine` need not be built; `on_card` tells whether it will compute on a graphics card.
+    """
     clip = probe_clip(request.video, limits)
     voice = probe_voice(request.audio, limits)
     settings = make_settings(request.engine, request.settings)
@@ -123,7 +125,7 @@ def plan_job(request: Request, limits: Limits, spec: EngineSpec) -> Job:
             f"give a number from 0 to {MAX_SOFTNESS:g}."
         )
     # a rate of 0 is a mistake to be told, not a wish for the usual one
-    rate = spec.fps if request.fps is None else request.fps
+    rate = engine.spec.fps if request.fps is None else request.fps
     if rate is not None:
         clip = at_rate(clip, rate)
     trimmed = trim_range(clip, request.start, request.end)
@@ -136,7 +138,8 @@ def plan_job(request: Request, limits: Limits, spec: EngineSpec) -> Job:
         plan = plan[shown.start : shown.stop]
         numbers = _frames_to_see(plan, trimmed, clip.fps, request.face)
     rows = np.searchsorted(numbers, plan)
-    return Job(request, clip, voice, shown, total, numbers, rows, settings)
+    pace = engine.pace(settings, on_card)
+    return Job(request, clip, voice, shown, total, numbers, rows, settings, pace)
 
 
 def _frames_to_see(plan: np.ndarray, trimmed: range, fps: Fraction, face: FaceChoice) -> np.ndarray:
@@ -189,6 +192,8 @@ def listen(job: Job, engine: Engine, checkpoint: Checkpoint) -> tuple[Features, 
         start, seconds = float(first / job.clip.fps), float(count / job.clip.fps)
         audio = read_audio(job.voice.path, ANALYSIS_RATE, start, seconds)
         where = "this part of "
+    checkpoint()
+    engine.load(job.settings)  # here, so that what it lacks is known before faces are looked for
     notes: tuple[str, ...] = ()
     if not speech_probability(audio, checkpoint).has_speech:
         notes = (f"No speech was found in {where}the voice, so the mouth stays at rest.",)

@@ -21,6 +21,7 @@ from lipsync.face.scan import scan_clip
 from lipsync.face.scenes import describe_skipped, leave_out_profiles
 from lipsync.face.thumbnails import face_thumbnail
 from lipsync.job import (
+    Job,
     await_voice,
     find_face,
     generate,
@@ -41,7 +42,6 @@ from lipsync.score.correlate import judge_clip
 from lipsync.steps import exhaust, map_steps
 from lipsync.types import (
     Engine,
-    EngineSpec,
     FaceChoice,
     FoundFace,
     Progress,
@@ -85,7 +85,7 @@ class LipSyncPipeline:
         `LipsyncError` with a sentence for the user.
         """
         yield Progress("probe", 0, 1)
-        job = plan_job(request, self.limits, self._spec(request.engine))
+        job = self._plan(request)
         check_output(request.output, (request.video, request.audio))
         engine = self._engine(request.engine)
         total = len(job.rows)
@@ -125,7 +125,7 @@ class LipSyncPipeline:
         Its speed is known from finished jobs or, before the first one, from the last scan. Reads
         the files' heads only. Raises `InputError` where `sync` would refuse at once.
         """
-        job = plan_job(request, self.limits, self._spec(request.engine))
+        job = self._plan(request)
         with self._lock:
             is_loaded = request.engine in self._engines and bool(self._idle_detectors)
         return self._speed.expect(job.work) + (0.0 if is_loaded else LOADING_SECONDS)
@@ -237,11 +237,11 @@ class LipSyncPipeline:
         """Return which parts of models are resident."""
         return self.residence.parts()
 
-    def _spec(self, name: str) -> EngineSpec:
-        """Return what there is to know of an engine without loading it."""
-        known = self._given.get(name) or engine_class(name)
-        spec: EngineSpec = known.spec
-        return spec
+    def _plan(self, request: Request) -> Job:
+        """Plan a job without building its engine."""
+        engine = self._given.get(request.engine) or engine_class(request.engine)
+        on_card = engine.spec.wants_card and self.residence.device.type != "cpu"
+        return plan_job(request, self.limits, engine, on_card)
 
     def _engine(self, name: str) -> Engine:
         with self._lock:

@@ -266,9 +266,7 @@ class EngineSpec:
     window: int  # frames per window
     references: int = 0  # how many varied pictures of the face it wants to see before it starts
     fps: Fraction | None = None  # None = any rate
-    # seconds a graphics card takes per frame and step, rather too many than too few; None = it
-    # works on the processor
-    gpu_pace: float | None = None
+    wants_card: bool = False  # it computes on a graphics card where there is one
 
 
 class Features(Protocol):
@@ -297,6 +295,12 @@ class Engine(Protocol):
     @classmethod
     def crop_size(cls, settings: Any) -> int | None:
         """Return the side of the crop, px; None = the clip's own resolution."""
+        ...
+
+    @classmethod
+    def pace(cls, settings: Any, on_card: bool) -> float:
+        """Return the seconds a frame takes beyond crop and paste, on a graphics card or on the
+        processor, as expected before one was made: rather too many than too few."""
         ...
 
     def load(self, settings: Any) -> None:

@@ -124,8 +124,8 @@ def test_waiting_for_models_says_nothing_of_the_pace(clock: Clock) -> None:
 HD = Size(720, 1280)
 
 
-def work_of(frames: int = 100, engine: str = "draft", steps: int = 1, size: Size = HD) -> Work:
-    return Work(size, dict.fromkeys(WORK, frames), engine, steps)
+def work_of(frames: int = 100, engine: str = "draft", pace: float = 0.0, size: Size = HD) -> Work:
+    return Work(size, dict.fromkeys(WORK, frames), engine, pace)
 
 
 def timings_of(speed: Speed, work: Work, factor: float, extra: float = 0.0) -> dict[str, float]:
@@ -166,17 +166,20 @@ def test_finished_jobs_tell_more_than_a_scan() -> None:
     assert usual < speed.expect(work) < 3 * usual  # the newest job counts half
 
 
-def test_a_slow_engine_is_known_by_its_steps() -> None:
-    speed, work = Speed(), work_of(engine="slow", steps=20)
-    usual = speed.expect(work)
-    speed.learn(work, timings_of(Speed(), work, 1.0, extra=2.0))
+def test_a_slow_engine_is_known_by_its_pace() -> None:
+    """Believed at first, then measured; another pace of the same engine is in proportion."""
+    speed, work = Speed(), work_of(engine="slow", pace=2.0)
+    usual = speed.expect(work_of(engine="slow"))
     assert speed.expect(work) == pytest.approx(usual + 200.0)
-    assert speed.expect(work_of(engine="slow", steps=40)) == pytest.approx(usual + 400.0)
+    plain = timings_of(Speed(), work_of(engine="slow"), 1.0, extra=3.0)
+    speed.learn(work, plain)
+    assert speed.expect(work) == pytest.approx(usual + 300.0)
+    assert speed.expect(work_of(engine="slow", pace=4.0)) == pytest.approx(usual + 600.0)
     assert speed.expect(work_of(engine="draft")) == pytest.approx(usual)
-    other = work_of(engine="slow", steps=40)
-    speed.learn(other, timings_of(Speed(), other, 1.0, extra=3.0))
+    other = work_of(engine="slow", pace=4.0)
+    speed.learn(other, plain)
     assert speed.expect(other) == pytest.approx(usual + 300.0)
-    assert speed.expect(work) == pytest.approx(usual + 200.0)
+    assert speed.expect(work) == pytest.approx(usual + 300.0)
 
 
 def test_a_few_frames_and_a_pause_teach_nothing() -> None:

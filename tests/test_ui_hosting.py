@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
@@ -15,15 +16,28 @@ from lipsync.engines import ENGINES
 from lipsync.errors import InputError
 from lipsync.media.probe import probe_voice
 from lipsync.types import EngineSpec, Request
-from lipsync.ui.hosting import gpu_pace, gpu_seconds, on_gpu, read_deployment
+from lipsync.ui.hosting import gpu_seconds, on_gpu, read_deployment, wants_card
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Strokes:
+    """What can be turned on that engine."""
+
+    steps: int = field(default=1, metadata={"low": 1, "high": 5000, "help": "how often"})
 
 
 class Painter:
     """An engine, as far as a loan looks at one, that wants a card."""
 
-    spec = EngineSpec("painter", "Painter", "Apache-2.0", "none", 16, gpu_pace=0.01)
+    spec = EngineSpec("painter", "Painter", "Apache-2.0", "none", 16, wants_card=True)
+    Settings = Strokes
+
+    @classmethod
+    def pace(cls, settings: Strokes, on_card: bool) -> float:
+        assert on_card
+        return 0.01 * settings.steps
 
 
 @pytest.fixture
@@ -80,7 +94,7 @@ def test_a_loan_fits_the_job(short_voice: Path, tmp_path: Path) -> None:
 
 
 def test_the_draft_engine_wants_no_card() -> None:
-    assert gpu_pace("draft") is None
+    assert not wants_card("draft")
 
 
 # as the real package does: the work runs in a forked process, what goes in and out is pickled, and
@@ -140,13 +154,16 @@ from lipsync.types import Request
 from dataclasses import replace
 
 class Painter(DraftEngine):
-    spec = replace(DraftEngine.spec, name="painter", gpu_pace=0.01)
+    spec = replace(DraftEngine.spec, name="painter", wants_card=True)
     def __init__(self, residence):
         super().__init__(residence)
         self.built_in = os.getpid()
     def encode_audio(self, *arguments):
         print(json.dumps({"built_in": self.built_in, "works_in": os.getpid()}), flush=True)
         return super().encode_audio(*arguments)
+    @classmethod
+    def pace(cls, settings, on_card):
+        return 0.01
 
 sys.modules["painting"] = sys.modules[__name__]
 ENGINES["painter"] = "painting:Painter"

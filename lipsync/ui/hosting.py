@@ -13,12 +13,12 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from lipsync.engines import engine_class
+from lipsync.engines import engine_class, make_settings
 from lipsync.errors import InputError
 from lipsync.media.probe import Limits, probe_voice
 from lipsync.presets import Preset
-from lipsync.ui.availability import absent_weights
 from lipsync.types import Request
+from lipsync.ui.availability import absent_weights
 
 if TYPE_CHECKING:
     from lipsync.pipeline import LipSyncPipeline
@@ -117,32 +117,34 @@ def make_pipeline(presets: Iterable[Preset], deployment: Deployment) -> LipSyncP
 
     pipeline = LentPipeline(deployment.limits)
     for preset in presets:
-        if gpu_pace(preset.engine) is not None and not absent_weights(preset, pipeline.store):
+        if wants_card(preset.engine) and not absent_weights(preset, pipeline.store):
             pipeline.load(preset.engine, preset.settings)
     return pipeline
 
 
-def gpu_pace(engine: str) -> float | None:
-    """Return how many seconds a graphics card takes per frame and pass of this engine, None for
-    an engine that works on the processor. Raises InputError for an unknown engine."""
-    pace: float | None = engine_class(engine).spec.gpu_pace
-    return pace
+def wants_card(engine: str) -> bool:
+    """Return whether this engine computes on a graphics card where there is one.
+
+    Raises InputError for an unknown engine.
+    """
+    wants: bool = engine_class(engine).spec.wants_card
+    return wants
 
 
 def gpu_seconds(request: Request) -> int:
-    """Return for how long to borrow a card for `request`: by length, rate, steps and engine.
+    """Return for how long to borrow a card for `request`: by length, rate, settings and engine.
 
     A request that cannot be read gets the shortest loan; the job itself says what is wrong.
     """
+    engine = engine_class(request.engine)
     try:
         length = probe_voice(request.audio).duration
+        pace = engine.pace(make_settings(request.engine, request.settings), on_card=True)
     except InputError:
         return _GPU_LEAST
     if request.part is not None:
         length = min(length, request.part[1])
-    passes = float(request.settings.get("steps", 1))
-    frames = length * float(request.fps or engine_class(request.engine).spec.fps or _FPS)
-    work = frames * passes * (gpu_pace(request.engine) or 0.0)
+    work = length * float(request.fps or engine.spec.fps or _FPS) * pace
     return min(max(math.ceil(_GPU_START + _GPU_MARGIN * work), _GPU_LEAST), _GPU_MOST)
 
 

@@ -9,7 +9,7 @@ from lipsync.errors import LipsyncError
 from lipsync.media.probe import Limits
 from lipsync.pipeline import LipSyncPipeline
 from lipsync.types import Engine, Progress, Request
-from lipsync.ui.hosting import gpu_pace, gpu_seconds, on_gpu
+from lipsync.ui.hosting import gpu_seconds, on_gpu, wants_card
 
 
 class LentPipeline(LipSyncPipeline):
@@ -23,7 +23,7 @@ class LentPipeline(LipSyncPipeline):
 
     def sync(self, request: Request) -> Generator[Progress, None, None]:
         """As `LipSyncPipeline.sync`."""
-        if gpu_pace(request.engine) is None:
+        if not wants_card(request.engine):
             yield from super().sync(request)
             return
         with closing(self._lent(request)) as steps:

@@ -73,6 +73,11 @@ class DraftEngine:
     def crop_size(cls, settings: DraftSettings) -> None:
         """Return None: it paints the clip's own pixels."""
 
+    @classmethod
+    def pace(cls, settings: DraftSettings, on_card: bool) -> float:
+        """Return 0: what it takes is what jobs usually take."""
+        return 0.0
+
     def load(self, settings: DraftSettings) -> None:
         """Do nothing: there is nothing to load."""
 

@@ -28,6 +28,10 @@ if TYPE_CHECKING:
 # the keys of sd-vae-ft-mse and Whisper tiny in the weight table; networks.py loads them
 _COMMON_WEIGHTS = ("sd-vae-ft-mse", "whisper-tiny")
 _WINDOW = 16
+# seconds of one pass of the UNet over one frame at 256 px: on a slow card, and on two cores
+_CARD_PASS, _CPU_PASS = 0.004, 3.0
+_CACHED = 0.15  # of a whole step, what a step with kept features takes
+_CODEC_PASSES = 8  # of the UNet, that encoding and decoding a frame is worth
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,7 @@ class LatentSyncEngine:
         licence="CreativeML Open RAIL++-M",
         template="latentsync",
         window=_WINDOW,
-        gpu_pace=0.02,
+        wants_card=True,
     )
     Settings: type = LatentSyncSettings
 
@@ -122,6 +126,17 @@ class LatentSyncEngine:
     def crop_size(cls, settings: LatentSyncSettings) -> int:
         """Return the side of the face that the network paints."""
         return settings.resolution
+
+    @classmethod
+    def pace(cls, settings: LatentSyncSettings, on_card: bool) -> float:
+        """Return seconds per frame, counted in passes of the UNet over it."""
+        overlap = 0 if settings.windows == "compat" else settings.overlap
+        again = _WINDOW / (_WINDOW - overlap)  # frames that two windows share are painted twice
+        whole = 1 / settings.cache_interval
+        steps = settings.steps * (whole + _CACHED * (1 - whole))
+        passes = steps * (2 if settings.guidance > 1 else 1) * again
+        unit = (_CARD_PASS if on_card else _CPU_PASS) * (settings.resolution / 256) ** 2
+        return unit * (passes + _CODEC_PASSES)
 
     def load(self, settings: LatentSyncSettings) -> None:
         """Make Whisper, the UNet and the VAE resident."""
