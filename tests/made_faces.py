@@ -10,14 +10,13 @@ from fractions import Fraction
 
 import cv2
 import numpy as np
-import torch
 from scipy.spatial.transform import Rotation
 
 from lipsync.assets import asset_path
 from lipsync.face.align import TEMPLATES, align_track
 from lipsync.face.mouth import mean_face, measure_canonical
 from lipsync.media.colour import rgb_image
-from lipsync.types import Colour, Face, FaceTrack, Frame, LandmarkStore, Reference, Scene
+from lipsync.types import Colour, Face, FaceTrack, Features, Frame, LandmarkStore, Reference, Scene
 
 REST_WIDTH = 0.557  # IOD, of the mean face
 SIZE = 240  # px, side of a made picture
@@ -98,7 +97,7 @@ def frame_of(image: np.ndarray, index: int = 0) -> Frame:
 
 def scene_of(
     points: np.ndarray,
-    features: torch.Tensor,
+    features: Features,
     references: Sequence[Reference] = (),
     fps: Fraction = FPS,
     template: str = "native",

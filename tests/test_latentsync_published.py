@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 import pytest
 import torch
 from conformance_pipeline import Draws
-from diffusers.models.autoencoders import AutoencoderKL
 from golden_recipe import fill_weights, make_input
+from made_faces import faces_with, placed, scene_of, speaking
 
 from lipsync.audio.whisper import FrameFeatures, WhisperEncoder, hear_frames
+from lipsync.engines.latentsync.engine import LatentSyncSettings
+from lipsync.engines.latentsync.networks import Networks
+from lipsync.engines.latentsync.painter import paint_scene
 from lipsync.engines.latentsync.params import UNetParams
 from lipsync.engines.latentsync.prepare import keep_mask, prepare_faces
 from lipsync.engines.latentsync.published import (
@@ -28,6 +30,8 @@ from lipsync.engines.latentsync.sampling import Sampling
 from lipsync.engines.latentsync.unet import UNet
 from lipsync.engines.latentsync.vae import VAEParams, build_vae, encode_faces
 from lipsync.face.anchors import ANCHORS
+from lipsync.residence import Residence
+from lipsync.types import Generated, Window
 
 SIDE = 64
 SETTINGS = PublishedSettings(SIDE, Sampling(steps=2), seed=5)
@@ -42,15 +46,10 @@ TINY = UNetParams(
 )
 
 
-class Networks(NamedTuple):
-    unet: UNet
-    vae: AutoencoderKL
-
-
 @pytest.fixture(scope="module")
 def networks() -> Networks:
     made = Networks(UNet(TINY), build_vae(VAEParams(widths=(32, 32, 32, 32), layers=1)))
-    for network in made:
+    for network in (made.unet, made.vae):
         fill_weights(network)
         network.eval()
     return made
@@ -68,7 +67,9 @@ def faces(count: int) -> np.ndarray:
 def repaint(
     networks: Networks, count: int, sampling: Sampling = SETTINGS.sampling, seed: int = 5
 ) -> list[Chunk]:
-    procedure = PublishedProcedure(*networks, PublishedSettings(SIDE, sampling, seed))
+    procedure = PublishedProcedure(
+        networks.unet, networks.vae, PublishedSettings(SIDE, sampling, seed)
+    )
     return list(procedure.repaint_faces(faces(count), voice(count)))
 
 
@@ -104,12 +105,12 @@ def test_a_second_of_voice_gives_two_frames_too_many() -> None:
 
 
 def test_the_last_chunk_is_shorter_and_never_filled_up(networks: Networks) -> None:
-    guided, plain = Sampling(steps=2, guidance=1.5), Sampling(steps=2, guidance=1.0)
-    assert shapes_seen(networks, 19, guided) == [(2, 16), (2, 16), (2, 3), (2, 3)]
-    assert shapes_seen(networks, 19, plain) == [(1, 16), (1, 16), (1, 3), (1, 3)]
-    chunks = repaint(networks, 19)
-    assert [(chunk.first, len(chunk.faces)) for chunk in chunks] == [(0, 16), (16, 3)]
-    assert chunks[1].walk.shape == (2, 3, 4, 8, 8)
+    guided, plain = Sampling(steps=1, guidance=1.5), Sampling(steps=1, guidance=1.0)
+    assert shapes_seen(networks, 18, guided) == [(2, 16), (2, 2)]
+    assert shapes_seen(networks, 18, plain) == [(1, 16), (1, 2)]
+    chunks = repaint(networks, 18, plain)
+    assert [(chunk.first, len(chunk.faces)) for chunk in chunks] == [(0, 16), (16, 2)]
+    assert chunks[1].walk.shape == (1, 2, 4, 8, 8)
 
 
 def test_reuse_begins_anew_with_every_chunk(networks: Networks) -> None:
@@ -175,7 +176,9 @@ def test_nothing_is_computed_or_taken_before_it_is_asked_for(networks: Networks)
             yield face
 
     hook = networks.unet.register_forward_pre_hook(lambda *_: calls.append(1))
-    chunks = PublishedProcedure(*networks, SETTINGS).repaint_faces(watched(), voice(40))
+    chunks = PublishedProcedure(networks.unet, networks.vae, SETTINGS).repaint_faces(
+        watched(), voice(40)
+    )
     assert (len(calls), len(taken)) == (0, 0)
     next(chunks)
     hook.remove()
@@ -191,7 +194,7 @@ def test_a_checkpoint_stands_before_every_step(networks: Networks) -> None:
 
     hook = networks.unet.register_forward_pre_hook(lambda *_: calls.append(1))
     settings = replace(SETTINGS, sampling=Sampling(steps=9))
-    procedure = PublishedProcedure(*networks, settings, checkpoint)
+    procedure = PublishedProcedure(networks.unet, networks.vae, settings, checkpoint)
     with pytest.raises(InterruptedError):
         next(procedure.repaint_faces(faces(2), voice(2)))
     hook.remove()
@@ -200,7 +203,11 @@ def test_a_checkpoint_stands_before_every_step(networks: Networks) -> None:
 
 def test_too_few_faces_are_refused(networks: Networks) -> None:
     with pytest.raises(ValueError, match="2 pictures are too few"):
-        list(PublishedProcedure(*networks, SETTINGS).repaint_faces(faces(2), voice(3)))
+        list(
+            PublishedProcedure(networks.unet, networks.vae, SETTINGS).repaint_faces(
+                faces(2), voice(3)
+            )
+        )
 
 
 def moving_landmarks(count: int) -> np.ndarray:
@@ -221,7 +228,7 @@ def test_frames_go_there_and_back_with_their_faces_and_places(networks: Networks
         asked.append(numbers.tolist())
         return (clip[number] for number in numbers)
 
-    procedure = PublishedProcedure(*networks, SETTINGS)
+    procedure = PublishedProcedure(networks.unet, networks.vae, SETTINGS)
     frames = list(procedure.repaint_frames(read, moving_landmarks(4), voice(18)))
     order = [0, 1, 2, 3, 3, 2, 1, 0, 0, 1, 2, 3, 3, 2, 1, 0, 0, 1]
     assert asked == [order]
@@ -241,9 +248,29 @@ def test_frames_go_there_and_back_with_their_faces_and_places(networks: Networks
 
 def test_frames_and_their_faces_become_the_same(networks: Networks) -> None:
     clip = make_input("clip", (3, 120, 110, 3), span=(0, 256)).byte().numpy()
-    procedure = PublishedProcedure(*networks, SETTINGS)
+    procedure = PublishedProcedure(networks.unet, networks.vae, SETTINGS)
     frames = list(
         procedure.repaint_frames(lambda numbers: clip[numbers], moving_landmarks(3), voice(3))
     )
     (chunk,) = procedure.repaint_faces([frame.aligned for frame in frames], voice(3))
     assert torch.equal(torch.stack([frame.face for frame in frames]), chunk.faces)
+
+
+def test_the_engine_paints_the_same_where_it_is_told_to_be_compatible(networks: Networks) -> None:
+    count, shown = 19, faces(19)
+    scene = scene_of(
+        placed(faces_with(speaking(count))), voice(count), template="latentsync", size=SIDE
+    )
+    window = Window(0, shown, np.zeros((count, 0, 3), np.float32), scene.features)
+    settings = LatentSyncSettings(resolution=SIDE, steps=2, windows="compat")
+    rng = torch.Generator().manual_seed(SETTINGS.seed)
+    residence = Residence(device="cpu")
+    painted = [
+        part.faces
+        for part in paint_scene(networks, residence, scene, [window], settings, rng)
+        if isinstance(part, Generated)
+    ]
+    erased = keep_mask(SIDE).numpy() == 0
+    ours = np.concatenate([chunk.faces.numpy() for chunk in repaint(networks, count)])
+    levels = (ours.transpose(0, 2, 3, 1).clip(-1, 1) + 1) * 127.5
+    assert np.abs(np.concatenate(painted) - levels)[:, erased].max() < 0.51
