@@ -23,6 +23,9 @@ _IDENTIFIER = re.compile(r"[A-Za-z]+(_[A-Za-z]+)+")  # TMPDIR_NAME, offset_frame
 # strings of several words that no screen shows
 _UNSAID = {
     "AI-generated lip sync (Lipsync Studio, {} engine)",  # a tag inside the file
+    # what resident parts are called, and the files they come from
+    *("UNet {}{}", " compiled", "VAE {}", "Whisper encoder {}"),
+    *("sd-vae-ft-mse", "whisper-tiny", "whisper-small"),
 }
 
 

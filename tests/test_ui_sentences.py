@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from said_sentences import read_sentences
 
-from lipsync.engines import engine_class, make_settings
+from lipsync.engines import ENGINES, engine_class, make_settings
 from lipsync.errors import LipsyncError
 from lipsync.media.output import check_output
 from lipsync.media.probe import Limits, probe_clip, probe_voice
@@ -123,7 +123,7 @@ def test_what_really_goes_wrong_is_said_in_chinese(tmp_path: Path, face_clip: Pa
         complaint(lambda: make_settings("draft", {"colour": 1})),
     ]
     names = ("away.mp4", "notes.mp4", "cut.mp4", "face.mp4", "out.avi", str(tmp_path))
-    settings = ("amplitude", "draft", *engine_class("draft").Settings.__dataclass_fields__)
+    settings = ("amplitude", *ENGINES, *engine_class("draft").Settings.__dataclass_fields__)
     for english in complaints:
         said = words_in("zh-CN").sentence(english)
         assert leftover_words(said, str(tmp_path), *names, *settings) == [], (english, said)
@@ -133,7 +133,10 @@ def test_words_inside_a_sentence_are_translated_too(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text("title: A\nsentence: B.\nengine: none\n")
     _, problems = load_presets([tmp_path], make_settings)
     said = words_in("zh-CN").sentence(str(problems[0]))
-    assert said == ("预设 mine.yaml 未被采用：第 3 行：没有名为 'none' 的引擎；请从中选择：draft。")
+    known = ", ".join(ENGINES)
+    assert said == (
+        f"预设 mine.yaml 未被采用：第 3 行：没有名为 'none' 的引擎；请从中选择：{known}。"
+    )
     assert words_in("zh-CN").sentence("shifted: the sound comes 40 ms too late") == (
         "有偏移：声音晚了 40 毫秒"
     )

@@ -17,6 +17,7 @@ from lipsync.engines.draft.engine import DraftEngine
 from lipsync.errors import InputError, LipsyncError
 from lipsync.media.frames import read_frames
 from lipsync.media.probe import probe_clip
+from lipsync.residence import Residence
 from lipsync.types import Frame, Generated, Progress, Scene, Window
 
 GAP = slice(14, 24)  # frames of the fixture `gap_clip` in which a grey board hides everything
@@ -75,7 +76,8 @@ class WatchedEngine(DraftEngine):
     scenes: ClassVar[list[Scene]] = []
     masks: ClassVar[list[np.ndarray]] = []
 
-    def __init__(self) -> None:
+    def __init__(self, residence: Residence | None = None) -> None:
+        super().__init__(residence)
         type(self).made += 1
 
     def generate(
