@@ -62,6 +62,7 @@ from lipsync.types import (
 
 if TYPE_CHECKING:
     from lipsync.face.detect import Detector
+    from lipsync.weights import Checkpoint as WeightsCheckpoint
 
 _T = TypeVar("_T")
 ANALYSIS_RATE = 16_000  # Hz
@@ -377,9 +378,15 @@ def _preview(frame: Frame) -> np.ndarray:
     return rgb_image(frame, size)
 
 
-def remarks(job: Job, skipped: tuple[Skipped, ...]) -> Iterator[str]:
-    """Yield plain sentences on what the user may not expect of this result."""
+def remarks(
+    job: Job, skipped: tuple[Skipped, ...], models: tuple[WeightsCheckpoint, ...]
+) -> Iterator[str]:
+    """Yield plain sentences on what the user may not expect of this result, and on what may be
+    done with it, as `models` have made it."""
     left_out = sum(span.end_seconds - span.start_seconds for span in skipped)
     total = len(job.rows) / job.clip.fps
     if left_out > 0.5 * total:
         yield f"The mouth was left alone for {left_out:.1f} of {float(total):.1f} s (see skipped)."
+    for licence in dict.fromkeys(model.licence for model in models):
+        titles = ", ".join(model.title for model in models if model.licence == licence)
+        yield f"Made with {titles} under {licence.name}: {licence.meaning}"

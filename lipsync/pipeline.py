@@ -105,6 +105,7 @@ class LipSyncPipeline:
                     score, reason = yield from judge_written(written, job, track, detector, clock)
         clock.end()
         self._speed.learn(job.work, clock.timings)
+        models = tuple(map(self.store.checkpoint, engine.needed_weights(job.settings)))
         result = Result(
             output=request.output,
             num_frames=total,
@@ -115,7 +116,8 @@ class LipSyncPipeline:
             score_reason=None if score else reason,
             skipped=skipped,
             timings=clock.timings,
-            notes=(*notes, *remarks(job, skipped)),
+            notes=(*notes, *remarks(job, skipped, models)),
+            models=tuple(model.title for model in models),
         )
         yield Progress("done", total, total, seconds_left=0.0, result=result)
 

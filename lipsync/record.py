@@ -18,7 +18,15 @@ from lipsync.errors import InputError
 from lipsync.types import Request, Result, SyncScore
 
 # what decides how a result looks, so that a record tells with what it was made
-_REPORTED_PACKAGES = ("av", "mediapipe", "numpy", "opencv-contrib-python", "scipy", "torch")
+_REPORTED_PACKAGES = (
+    "av",
+    "diffusers",
+    "mediapipe",
+    "numpy",
+    "opencv-contrib-python",
+    "scipy",
+    "torch",
+)
 _MOST_TEXT = 2_000  # characters
 _MOST_VALUES = 100_000  # a day has 86 400 seconds
 _MOST_FRAMES = 10_000  # of an offset
@@ -56,6 +64,7 @@ def make_record(
             }
             for span in result.skipped
         ],
+        "models": list(result.models),
         "notes": list(result.notes),
         "timings_seconds": {stage: round(t, 3) for stage, t in result.timings.items()},
         "settings": _settings(request, preset),

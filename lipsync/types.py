@@ -445,6 +445,7 @@ class Result:
     score_reason: str | None  # why there is no score
     skipped: tuple[Skipped, ...]
     timings: Mapping[str, float]  # seconds per stage
+    models: tuple[str, ...] = ()  # titles of the checkpoints that have made it
     notes: tuple[str, ...] = ()  # plain sentences for the user
 
 
