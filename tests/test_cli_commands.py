@@ -81,6 +81,21 @@ def test_score_judges_a_clip_against_a_voice(
         assert shown.err.strip().endswith(".")
 
 
+def test_presets_say_what_they_lack(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert main(["presets"]) == 0
+    wanted = "fetch: python -m lipsync models pull latentsync-1.6 sd-vae-ft-mse whisper-tiny"
+    assert wanted in capsys.readouterr().out
+    (tmp_path / "whisper-tiny").mkdir()
+    (tmp_path / "whisper-tiny" / "tiny.pt").write_bytes(b"here")
+    monkeypatch.setenv("LIPSYNC_MODELS", str(tmp_path))
+    assert main(["presets", "--json"]) == 0
+    listed = {one["name"]: one for one in json.loads(capsys.readouterr().out)["presets"]}
+    assert listed["draft"]["absent"] == []
+    assert listed["latentsync-1.6-hd"]["absent"] == ["latentsync-1.6", "sd-vae-ft-mse"]
+
+
 def test_presets_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["presets", "--json"]) == 0
     listed = json.loads(capsys.readouterr().out)["presets"]

@@ -183,14 +183,27 @@ def _export(arguments: argparse.Namespace) -> int:
 
 
 def _presets(arguments: argparse.Namespace) -> int:
+    from lipsync.ui.availability import absent_weights
+    from lipsync.weights import ModelStore
+
     presets, problems = _load_presets()
     for problem in problems:
         print(problem, file=sys.stderr)
+    store = ModelStore()
+    absent = {
+        preset.name: [checkpoint.key for checkpoint in absent_weights(preset, store)]
+        for preset in presets
+    }
     if arguments.as_json:
-        _print_json({"presets": [_preset_as_json(preset) for preset in presets]})
+        _print_json(
+            {"presets": [{**_preset_as_json(p), "absent": absent[p.name]} for p in presets]}
+        )
     else:
         for preset in presets:
-            print(f"{preset.name:16} {preset.title}: {preset.sentence}")
+            print(f"{preset.name:18} {preset.title}: {preset.sentence}")
+            if absent[preset.name]:
+                keys = " ".join(absent[preset.name])
+                print(f"{'':18} not ready; fetch: python -m lipsync models pull {keys}")
         print(f"Your own go into {PRESETS_FOLDER}, one YAML file each.")
     return EXIT_DONE
 

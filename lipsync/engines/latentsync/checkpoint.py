@@ -101,7 +101,8 @@ def take_weights(
             f"{unknown[0]}); {CHOOSE}."
         )
     network.load_state_dict(dict(weights), strict=True, assign=True)
-    network.to(device=device, dtype=dtype).eval().requires_grad_(False)
+    # not the network's own `to`: that of diffusers warns of layers that this one does not have
+    nn.Module.to(network, device=device, dtype=dtype).eval().requires_grad_(False)
 
 
 def _map_safetensors(path: Path) -> dict[str, Any]:
