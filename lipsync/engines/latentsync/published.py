@@ -5,8 +5,8 @@ where the voice is longer; one noise for all frames, and every other random numb
 order, so that what a frame becomes depends on where its chunk begins. Our own way, without seams,
 is another. https://github.com/bytedance/LatentSync
 
-It holds one chunk at a time: its pictures, faces and latents. Of the whole clip it keeps a matrix
-and, where there are landmarks, three points per frame; frames shown again are read again.
+It holds one chunk at a time: its pictures, faces and latents. Of the whole clip it keeps where the
+face is in each frame, a matrix; frames that are shown again are read and aligned again.
 """
 
 from __future__ import annotations
