@@ -80,7 +80,7 @@ class Residence:
         self._wish = device
         self._lock = threading.Lock()
         self._slots: dict[str, _Slot] = {}
-        self._closed = threading.Event()
+        self._closed = threading.Event()  # tells the watch of now; the next one has its own
         self._idle_release = idle_release
         self._watch: threading.Thread | None = None
 
@@ -112,7 +112,7 @@ class Residence:
                 if slot.model is None:
                     slot.model = load()
                     self.loads[name] += 1
-                    self._start_watch()
+            self._start_watch()
             yield slot.model
         finally:
             with self._lock:
@@ -143,12 +143,12 @@ class Residence:
 
     def close(self) -> None:
         """Release what nobody uses and stop looking for idle parts; it can be used again."""
-        self._closed.set()
         with self._lock:
             watch, self._watch = self._watch, None
+            closed, self._closed = self._closed, threading.Event()
+        closed.set()
         if watch is not None:
             watch.join()
-        self._closed.clear()
         self.release()
 
     def _start_watch(self) -> None:
@@ -157,12 +157,12 @@ class Residence:
         with self._lock:
             if self._watch is None:
                 self._watch = threading.Thread(
-                    target=self._release_idle, args=(self._idle_release,), daemon=True
+                    target=self._release_idle, args=(self._idle_release, self._closed), daemon=True
                 )
                 self._watch.start()
 
-    def _release_idle(self, seconds: float) -> None:
-        while not self._closed.wait(min(seconds / 4, _LONGEST_NAP)):
+    def _release_idle(self, seconds: float, closed: threading.Event) -> None:
+        while not closed.wait(min(seconds / 4, _LONGEST_NAP)):
             self.release(seconds)
 
 
