@@ -134,21 +134,48 @@ def read_params(located: Located) -> UNetParams:
     if not located.is_own or not path.is_file():
         return STAGE2
     stated = _read_json(path)
-    kinds = {field.name: type(getattr(STAGE2, field.name)) for field in dataclasses.fields(STAGE2)}
+    published = dataclasses.asdict(STAGE2)
     for name, value in stated.items():
-        if name not in kinds:
+        if name not in published:
             raise InputError(
-                f"{path} names {name!r}, which is no field of a UNet; it has: {', '.join(kinds)}."
+                f"{path} names {name!r}, which is no field of a UNet; it has: "
+                f"{', '.join(published)}."
             )
-        if not isinstance(value, list if kinds[name] is tuple else (kinds[name], type(None))):
+        is_deaf = name == "audio_width" and value is None
+        if not is_deaf and not _is_like(value, published[name]):
             raise InputError(
                 f"{path} says that {name} is {value!r}; give a value like "
-                f"{json.dumps(getattr(STAGE2, name))}."
+                f"{json.dumps(published[name])}."
             )
     values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in stated.items()
     }
-    return UNetParams(**values)
+    params = UNetParams(**values)
+    _check_fit(path, params)
+    return params
+
+
+def _is_like(value: Any, model: Any) -> bool:
+    """Say whether a value from JSON is of the kind of `model`; numbers must be above 0."""
+    if isinstance(model, tuple):
+        is_list = isinstance(value, list) and len(value) > 0
+        return is_list and all(_is_like(one, model[0]) for one in value)
+    return type(value) is type(model) and (isinstance(value, bool) or value > 0)
+
+
+def _check_fit(path: Path, params: UNetParams) -> None:
+    levels = ("widths", "down_attention", "up_attention", "down_motion", "up_motion")
+    if len({len(getattr(params, name)) for name in levels}) > 1:
+        raise InputError(
+            f"{path} does not give one value per level for each of {', '.join(levels)}; "
+            "add what is missing."
+        )
+    for divisor in ("groups", "heads", "motion_heads"):
+        if any(width % getattr(params, divisor) for width in params.widths):
+            raise InputError(
+                f"{path} gives widths that are no multiples of {divisor!r} "
+                f"({getattr(params, divisor)}); change one of them."
+            )
 
 
 def read_vae_params(path: Path) -> VAEParams:
@@ -157,13 +184,15 @@ def read_vae_params(path: Path) -> VAEParams:
     Raises InputError for a file that cannot be read or does not state it.
     """
     stated = _read_json(path)
-    try:
-        values = {ours: stated[theirs] for theirs, ours in _VAE_CONFIG.items()}
-        values["widths"] = tuple(values["widths"])
-    except (KeyError, TypeError) as error:
-        raise InputError(
-            f"{path} does not describe a picture codec ({error} is missing); fetch it again."
-        ) from error
+    published = dataclasses.asdict(VAEParams())
+    values: dict[str, Any] = {}
+    for theirs, ours in _VAE_CONFIG.items():
+        value = stated.get(theirs)
+        if not _is_like(value, published[ours]):
+            raise InputError(
+                f"{path} does not describe a picture codec ({theirs} is {value!r}); fetch it again."
+            )
+        values[ours] = tuple(value) if isinstance(value, list) else value
     return VAEParams(**values)
 
 
