@@ -8,6 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 from insight_networks import REACH, SPREAD, STRIDES, planes, save, write_pack
 from made_faces import turned
@@ -17,7 +18,7 @@ from lipsync.engines import engine_class
 from lipsync.errors import InputError
 from lipsync.face.anchors import ANCHORS
 from lipsync.face.detect import MediaPipeDetector
-from lipsync.face.detectors import check_detector, open_detector
+from lipsync.face.detectors import DETECTORS, check_detector, detector_weights, open_detector
 from lipsync.face.insight import (
     FINDER_FILE,
     POINTER_FILE,
@@ -236,6 +237,19 @@ def test_detectors_are_opened_by_name(tmp_path: Path) -> None:
         open_detector("insightface", ModelStore(tmp_path / "empty"))
     with pytest.raises(InputError, match="'dlib'; choose one of: mediapipe, insightface"):
         open_detector("dlib", with_pack)
+
+
+def test_a_detector_names_what_it_needs() -> None:
+    named = {key for name in DETECTORS for key in detector_weights(name)}
+    assert detector_weights("mediapipe") == ()
+    files = {file.name for key in named for file in ModelStore().checkpoint(key).files}
+    assert files == {FINDER_FILE, POINTER_FILE}
+
+
+def test_the_runtime_brings_no_telemetry() -> None:
+    libraries = list(Path(onnxruntime.__file__).parent.glob("capi/onnxruntime_pybind11_state*"))
+    assert libraries
+    assert not any(b"OneDsTelemetry" in path.read_bytes() for path in libraries)
 
 
 def spec_of(template: str, references: int = 0) -> EngineSpec:

@@ -23,6 +23,11 @@ def check_detector(name: str, spec: EngineSpec) -> None:
         )
 
 
+def detector_weights(name: str) -> tuple[str, ...]:
+    """Return the keys of the weight table that a detector needs; MediaPipe brings its own."""
+    return (PACK,) if _num_points(name) == POINTS else ()
+
+
 def open_detector(name: str, store: ModelStore | None = None) -> Detector:
     """Open a detector by its name; `store` (None: the usual one) has the pack of InsightFace.
 
