@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from lipsync.engines import create_engine, engine_class, make_settings
 from lipsync.errors import InputError
 from lipsync.estimate import LOADING_SECONDS, Speed, TimeLeft, Work
+from lipsync.face.detectors import DETECTORS, check_detector, detector_weights, open_detector
 from lipsync.face.follow import follow_faces
 from lipsync.face.gallery import Gallery
 from lipsync.face.scan import scan_clip
@@ -67,15 +68,20 @@ class LipSyncPipeline:
         limits: Limits | None = None,
         engines: Mapping[str, Engine] | None = None,
         residence: Residence | None = None,
+        detector: str = "mediapipe",
     ) -> None:
         """`engines` are already built and stand in for the registry's of the same name; models
-        stay in `residence` (None: one of its own, on the device that `choose_device` finds)."""
+        stay in `residence` (None: one of its own, on the device that `choose_device` finds).
+        `detector`, a key of `face.detectors.DETECTORS`, finds the face of a job; scans, lists of
+        faces and scores are made with MediaPipe's mesh. Raises `InputError` for an unknown one."""
         self.limits = limits or Limits()
         self.residence = residence or Residence()
+        detector_weights(detector)  # an unknown name is refused here
+        self._detector_name = detector
         self._lock = threading.Lock()
         self._given = dict(engines or {})
         self._engines: dict[str, Engine] = dict(self._given)
-        self._idle_detectors: list[Detector] = []
+        self._idle_detectors: dict[str, list[Detector]] = {name: [] for name in DETECTORS}
         self._speed = Speed()
 
     def sync(self, request: Request) -> Generator[Progress, None, None]:
@@ -92,8 +98,9 @@ class LipSyncPipeline:
         clock = TimeLeft(job.work.frames, self._speed.rates(job.work))
         gallery = Gallery(engine.spec.references)
         listening = partial(listen, job, engine)
-        with self._detector() as detector, run_beside(listening) as hearing:
-            track = yield from find_face(job, detector, gallery, hearing, clock)
+        with run_beside(listening) as hearing:
+            with self._detector(self._detector_name) as detector:
+                track = yield from find_face(job, detector, gallery, hearing, clock)
             features, notes = yield from await_voice(hearing, clock, total)
             track, turned = leave_out_profiles(track)
             skipped = tuple(describe_skipped(track, turned, job.rows, job.clip.fps))
@@ -102,10 +109,13 @@ class LipSyncPipeline:
             with partial_file(request.output) as written:
                 yield from generate(job, written, engine, track, features, gallery, clock)
                 if request.score:
-                    score, reason = yield from judge_written(written, job, track, detector, clock)
+                    with self._detector() as detector:
+                        judging = judge_written(written, job, track, detector, clock)
+                        score, reason = yield from judging
         clock.end()
         self._speed.learn(job.work, clock.timings)
-        models = tuple(map(self.store.checkpoint, engine.needed_weights(job.settings)))
+        keys = (*engine.needed_weights(job.settings), *detector_weights(self._detector_name))
+        models = tuple(map(self.store.checkpoint, keys))
         result = Result(
             output=request.output,
             num_frames=total,
@@ -129,7 +139,9 @@ class LipSyncPipeline:
         """
         job = self._plan(request)
         with self._lock:
-            is_loaded = request.engine in self._engines and bool(self._idle_detectors)
+            is_loaded = request.engine in self._engines and bool(
+                self._idle_detectors[self._detector_name]
+            )
         return self._speed.expect(job.work) + (0.0 if is_loaded else LOADING_SECONDS)
 
     def score(
@@ -217,7 +229,8 @@ class LipSyncPipeline:
     def close(self) -> None:
         """Free what is resident; the pipeline can be used again and loads afresh."""
         with self._lock:
-            detectors, self._idle_detectors = self._idle_detectors, []
+            detectors = [one for idle in self._idle_detectors.values() for one in idle]
+            self._idle_detectors = {name: [] for name in DETECTORS}
             self._engines = dict(self._given)
         for detector in detectors:
             detector.close()
@@ -242,6 +255,7 @@ class LipSyncPipeline:
     def _plan(self, request: Request) -> Job:
         """Plan a job without building its engine."""
         engine = self._given.get(request.engine) or engine_class(request.engine)
+        check_detector(self._detector_name, engine.spec)
         on_card = engine.spec.wants_card and self.residence.device.type != "cpu"
         return plan_job(request, self.limits, engine, on_card)
 
@@ -252,15 +266,14 @@ class LipSyncPipeline:
             return self._engines[name]
 
     @contextmanager
-    def _detector(self) -> Iterator[Detector]:
+    def _detector(self, name: str = "mediapipe") -> Iterator[Detector]:
         """Lend a detector that nobody else is using; jobs at once get one each."""
-        from lipsync.face.detect import MediaPipeDetector
-
         with self._lock:
-            lent = self._idle_detectors.pop() if self._idle_detectors else None
-        lent = lent or MediaPipeDetector()
+            idle = self._idle_detectors[name]
+            lent = idle.pop() if idle else None
+        lent = lent or open_detector(name, self.store)
         try:
             yield lent
         finally:
             with self._lock:
-                self._idle_detectors.append(lent)
+                self._idle_detectors[name].append(lent)

@@ -155,9 +155,9 @@ def test_closed_scan_gives_everything_back(mixed: Path) -> None:
     if Path("/proc/self/fd").exists():
         held = [link.resolve() for link in Path("/proc/self/fd").iterdir()]
         assert mixed.resolve() not in held
-    (detector,) = pipeline._idle_detectors
+    (detector,) = pipeline._idle_detectors["mediapipe"]
     assert last(pipeline, mixed).share == 1.0
-    assert pipeline._idle_detectors == [detector]
+    assert pipeline._idle_detectors["mediapipe"] == [detector]
     pipeline.close()
 
 

@@ -26,6 +26,7 @@ from watched_jobs import (
 )
 
 import lipsync.face.detect
+import lipsync.face.detectors
 from lipsync import LipSyncPipeline, Request
 from lipsync.errors import InputError
 from lipsync.example import example_photo, example_voice
@@ -273,7 +274,7 @@ def test_parts_load_once_and_close_together(
     watched: type[WatchedEngine],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(lipsync.face.detect, "MediaPipeDetector", CountedDetector)
+    monkeypatch.setattr(lipsync.face.detectors, "MediaPipeDetector", CountedDetector)
     CountedDetector.opened = CountedDetector.closed = 0
     pipeline = LipSyncPipeline()
     request = Request(face_clip, short_voice, tmp_path / "out.mp4", "watched", score=False)

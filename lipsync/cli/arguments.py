@@ -83,6 +83,13 @@ def _add_sync(commands: argparse._SubParsersAction) -> None:
         help="which face, 1 = leftmost; default: the largest",
     )
     sync.add_argument(
+        "--detector",
+        choices=("mediapipe", "insightface"),
+        default="mediapipe",
+        help="what finds the face; insightface is for the LatentSync engine and needs "
+        "`models pull insightface-buffalo-l`; default: mediapipe",
+    )
+    sync.add_argument(
         "--fit",
         choices=FITS,
         help="what to do where voice and clip differ in length; default: the preset's",

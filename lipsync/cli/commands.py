@@ -74,7 +74,7 @@ def _sync(arguments: argparse.Namespace) -> int:
         quality=arguments.quality or preset.quality,
         score=arguments.score,
     )
-    return _run_job(request, preset, arguments.as_json, arguments.max_minutes)
+    return _run_job(request, preset, arguments.as_json, arguments.max_minutes, arguments.detector)
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -95,9 +95,13 @@ def _demo(arguments: argparse.Namespace) -> int:
 
 
 def _run_job(
-    request: Request, preset: Preset, as_json: bool, max_minutes: float | None = None
+    request: Request,
+    preset: Preset,
+    as_json: bool,
+    max_minutes: float | None = None,
+    detector: str = "mediapipe",
 ) -> int:
-    result = run_request(request, max_minutes)
+    result = run_request(request, max_minutes, detector)
     if as_json:
         paths = {"clip": request.video, "voice": request.audio, "output": result.output}
         whole = {key: str(path) for key, path in paths.items()}
@@ -107,16 +111,18 @@ def _run_job(
     return EXIT_DONE
 
 
-def run_request(request: Request, max_minutes: float | None = None) -> Result:
+def run_request(
+    request: Request, max_minutes: float | None = None, detector: str = "mediapipe"
+) -> Result:
     """Run one job to its end with progress on stderr; an interruption closes the job first.
 
     Raises LipsyncError as the pipeline does; `max_minutes` limits clip and voice, None = the
-    pipeline's own limit.
+    pipeline's own limit; `detector` finds the face.
     """
     line = ProgressLine(sys.stderr)
     result = None
     with (
-        closing(_open_pipeline(max_minutes)) as pipeline,
+        closing(_open_pipeline(max_minutes, detector)) as pipeline,
         closing(pipeline.sync(request)) as steps,
         closing(line),
     ):
@@ -127,13 +133,12 @@ def run_request(request: Request, max_minutes: float | None = None) -> Result:
     return result
 
 
-def _open_pipeline(max_minutes: float | None) -> LipSyncPipeline:
+def _open_pipeline(max_minutes: float | None, detector: str = "mediapipe") -> LipSyncPipeline:
     from lipsync.media.probe import Limits
     from lipsync.pipeline import LipSyncPipeline
 
-    if max_minutes is None:
-        return LipSyncPipeline()
-    return LipSyncPipeline(Limits(max_seconds=60 * max_minutes))
+    limits = None if max_minutes is None else Limits(max_seconds=60 * max_minutes)
+    return LipSyncPipeline(limits, detector=detector)
 
 
 def _score(arguments: argparse.Namespace) -> int:
