@@ -15,8 +15,9 @@ from scipy.spatial.transform import Rotation
 from lipsync.assets import asset_path
 from lipsync.face.align import TEMPLATES, align_track
 from lipsync.face.mouth import mean_face, measure_canonical
+from lipsync.landmarks import LandmarkStore
 from lipsync.media.colour import rgb_image
-from lipsync.types import Colour, Face, FaceTrack, Features, Frame, LandmarkStore, Reference, Scene
+from lipsync.types import Colour, Face, FaceTrack, Features, Frame, Reference, Scene
 
 REST_WIDTH = 0.557  # IOD, of the mean face
 SIZE = 240  # px, side of a made picture

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from lipsync.composite.fade import fade_weights
-from lipsync.types import FaceTrack, LandmarkStore
+from lipsync.landmarks import LandmarkStore
+from lipsync.types import FaceTrack
 
 
 def _weights(present: list[int], shots: tuple[int, ...] = (0,), fps: int = 25) -> np.ndarray:

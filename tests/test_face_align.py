@@ -19,8 +19,9 @@ from lipsync.face.align import (
 )
 from lipsync.face.anchors import ANCHORS, face_anchors
 from lipsync.face.thumbnails import face_thumbnail
+from lipsync.landmarks import LandmarkStore
 from lipsync.media.colour import frame_from_rgb, rgb_image
-from lipsync.types import FaceTrack, LandmarkStore
+from lipsync.types import FaceTrack
 
 GOLDEN = Path(__file__).parents[1] / ".." / "shared" / "golden" / "latentsync" / "align.npz"
 

@@ -12,11 +12,12 @@ from made_faces import face_of, faces_with, placed
 from lipsync.errors import InputError
 from lipsync.example import example_photo
 from lipsync.face.scan import MAX_LOOKS, plan_looks, scan_clip
+from lipsync.landmarks import LandmarkStore
 from lipsync.media.frames import nearest_keys
 from lipsync.media.probe import probe_clip
 from lipsync.media.view import Picture
 from lipsync.pipeline import LipSyncPipeline
-from lipsync.types import Face, LandmarkStore, Scan
+from lipsync.types import Face, Scan
 
 PORTRAIT = ("-loop", 1, "-framerate", 25, "-i", example_photo())
 NOBODY = ("-f", "lavfi", "-i", "testsrc2=s=320x320:r=25")

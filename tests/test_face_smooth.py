@@ -6,7 +6,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from lipsync.face.smooth import BLOCK, smooth_track
-from lipsync.types import LandmarkStore
+from lipsync.landmarks import LandmarkStore
 
 
 def test_constant_stays_constant() -> None:

@@ -10,7 +10,8 @@ import pytest
 from lipsync.errors import InputError
 from lipsync.face.pose import head_yaw
 from lipsync.face.track import FaceTracker, Tracks, choose_face
-from lipsync.types import Face, FaceChoice, FaceTrack, LandmarkStore, Size
+from lipsync.landmarks import LandmarkStore
+from lipsync.types import Face, FaceChoice, FaceTrack, Size
 
 SIZE = Size(720, 1280)
 FPS = Fraction(25)

@@ -14,6 +14,7 @@ PACKAGE = ROOT / "lipsync"
 # From the ground up. A part may import what stands on a lower line; of its own line, only the
 # ground floor may look at its neighbours, and there only to the left.
 GROUND = (
+    "landmarks",
     "types",
     "errors",
     "steps",

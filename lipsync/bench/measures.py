@@ -12,7 +12,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from lipsync.engines.draft.mesh import INNER_LIP, OUTER_LIP
 from lipsync.face.mouth import RIGID, fit_pose, measure_canonical
-from lipsync.types import LandmarkStore
+from lipsync.landmarks import LandmarkStore
 
 # the 40 points of both lip contours
 LIPS = np.array([*OUTER_LIP, *INNER_LIP])

@@ -15,7 +15,7 @@ import numpy as np
 
 from lipsync.assets import asset_path
 from lipsync.face.detect import EYE_CORNERS
-from lipsync.types import LandmarkStore
+from lipsync.landmarks import LandmarkStore
 
 INNER_LIPS = (13, 14)  # middle of the upper and the lower inner lip
 MOUTH_CORNERS = (61, 291)

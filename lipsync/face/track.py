@@ -20,7 +20,8 @@ import numpy as np
 
 from lipsync.errors import InputError
 from lipsync.face.detect import overlap
-from lipsync.types import Face, FaceChoice, FaceTrack, LandmarkStore, Size
+from lipsync.landmarks import LandmarkStore
+from lipsync.types import Face, FaceChoice, FaceTrack, Size
 
 BRIDGE_FRAMES = 2  # longest dropout that is bridged, frames
 GLIMPSE_FRAMES = 5  # somebody seen less than this is not missed
