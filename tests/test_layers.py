@@ -89,8 +89,12 @@ def test_nobody_below_imports_the_app() -> None:
 
 
 def test_types_need_numpy_and_torch_only() -> None:
-    roots = {name.split(".")[0] for name in read_imports(PACKAGE / "types.py")}
-    assert roots - set(sys.stdlib_module_names) <= {"numpy", "torch"}
+    """And the store of landmarks, which needs numpy itself."""
+    for name, ours in (("types", {"landmarks"}), ("landmarks", set())):
+        path = PACKAGE / f"{name}.py"
+        assert imported_parts(path) == ours
+        roots = {name.split(".")[0] for name in read_imports(path)} - {"lipsync"}
+        assert roots - set(sys.stdlib_module_names) <= {"numpy", "torch"}
 
 
 def test_errors_need_nothing() -> None:
