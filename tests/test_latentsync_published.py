@@ -13,7 +13,6 @@ from golden_recipe import fill_weights, make_input
 from made_faces import faces_with, placed, scene_of, speaking
 
 from lipsync.audio.whisper import FrameFeatures, WhisperEncoder, hear_frames
-from lipsync.engines.latentsync.engine import LatentSyncSettings
 from lipsync.engines.latentsync.networks import Networks
 from lipsync.engines.latentsync.painter import paint_scene
 from lipsync.engines.latentsync.params import UNetParams
@@ -27,6 +26,7 @@ from lipsync.engines.latentsync.published import (
 )
 from lipsync.engines.latentsync.reference_crop import ReferenceTemplate, reference_weight
 from lipsync.engines.latentsync.sampling import Sampling
+from lipsync.engines.latentsync.settings import LatentSyncSettings
 from lipsync.engines.latentsync.unet import UNet
 from lipsync.engines.latentsync.vae import VAEParams, build_vae, encode_faces
 from lipsync.face.anchors import ANCHORS

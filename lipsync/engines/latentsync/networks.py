@@ -15,8 +15,8 @@ from diffusers.models.autoencoders import AutoencoderKL
 
 from lipsync.audio.whisper import WhisperEncoder, load_encoder
 from lipsync.device import require_memory
-from lipsync.engines.latentsync.engine import LatentSyncSettings
 from lipsync.engines.latentsync.params import STAGE2, UNetParams
+from lipsync.engines.latentsync.settings import LatentSyncSettings
 from lipsync.engines.latentsync.unet import UNet
 from lipsync.engines.latentsync.unet_checkpoint import load_unet
 from lipsync.engines.latentsync.vae import VAEParams, load_vae

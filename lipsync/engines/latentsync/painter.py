@@ -16,7 +16,6 @@ import torch
 from torch import Tensor, nn
 
 from lipsync.audio.whisper import FrameFeatures
-from lipsync.engines.latentsync.engine import LatentSyncSettings
 from lipsync.engines.latentsync.networks import Networks
 from lipsync.engines.latentsync.noise import FrameNoise, Noise, SequentialNoise
 from lipsync.engines.latentsync.prepare import (
@@ -26,6 +25,7 @@ from lipsync.engines.latentsync.prepare import (
     shrink_mask,
 )
 from lipsync.engines.latentsync.sampling import Sampling, WindowInputs, denoise
+from lipsync.engines.latentsync.settings import LatentSyncSettings
 from lipsync.engines.latentsync.vae import decode_faces, encode_faces
 from lipsync.engines.latentsync.windows import Place, join_windows, pad_window, plan_windows
 from lipsync.errors import InputError
