@@ -1,4 +1,4 @@
-"""Start the screen: ``python app.py [--host 127.0.0.1] [--port 7860]``; Spaces starts here too."""
+"""Start the screen: ``python app.py [--port 7860] [--idle-release 10]``; Spaces starts here too."""
 
 from __future__ import annotations
 
@@ -11,11 +11,13 @@ from functools import partial
 
 
 def parse_arguments(words: list[str] | None = None) -> argparse.Namespace:
-    """Return host and port; Gradio's own environment variables give the defaults."""
+    """Return what was asked for; environment variables, Gradio's and ours, give the defaults."""
     parser = argparse.ArgumentParser(description="Lipsync Studio in the browser.")
     parser.add_argument("--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"))
     port = int(os.environ.get("GRADIO_SERVER_PORT", "7860"))
     parser.add_argument("--port", type=int, default=port)
+    idle = os.environ.get("LIPSYNC_IDLE_RELEASE", "")
+    parser.add_argument("--idle-release", metavar="MIN", default=idle, help="default: never")
     return parser.parse_args(words)
 
 
@@ -30,29 +32,27 @@ def main(words: list[str] | None = None) -> None:
     from lipsync.media.export import ensure_ffmpeg_on_path
     from lipsync.presets import preset_folders
     from lipsync.ui import hosting
-    from lipsync.ui.launch import launch_options
+    from lipsync.ui.launch import serve
     from lipsync.ui.layout import build_ui
 
     has_lent_gpu = hosting.import_spaces()  # before torch
     ensure_ffmpeg_on_path()
     try:
         deployment = hosting.read_deployment()
-        make_pipeline = partial(hosting.make_pipeline, deployment=deployment)
+        residence = hosting.make_residence(arguments.idle_release)
         screen = build_ui(
-            make_pipeline, preset_folders(), limits=deployment.limits, loads_first=has_lent_gpu
+            partial(hosting.make_pipeline, deployment=deployment, residence=residence),
+            preset_folders(),
+            limits=deployment.limits,
+            loads_first=has_lent_gpu,
+            residence=residence,
+            can_fetch=not deployment.is_hosted,
         )
+        gc.freeze()
+        gc.enable()
+        serve(screen, deployment, arguments.host, arguments.port)
     except LipsyncError as error:
         sys.exit(str(error))
-    options = launch_options(deployment)
-    gc.freeze()
-    gc.enable()
-    try:
-        screen.launch(server_name=arguments.host, server_port=arguments.port, **options)
-    except OSError:
-        sys.exit(
-            f"{arguments.host}:{arguments.port} cannot be served, another program may be using it; "
-            "choose another with --port."
-        )
 
 
 if __name__ == "__main__":

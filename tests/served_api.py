@@ -24,6 +24,7 @@ from lipsync.types import FaceChoice, Progress, Request, Result, Scan, SyncScore
 from lipsync.ui.api import lay_out_api
 from lipsync.ui.hosting import Deployment, launch_extras
 from lipsync.ui.jobs import Jobs
+from lipsync.weights import ModelStore
 
 UPLOAD_LIMIT = 2**20  # bytes of one file
 SCORE = SyncScore("correlate", "A simple judge.", 0.5, 2, Fraction(25), "good")
@@ -152,7 +153,8 @@ def serve_api(folder: Path, is_hosted: bool = False) -> Iterator[ServedApi]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(folder / "uploads"))
         with gr.Blocks(analytics_enabled=False) as screen:
-            lay_out_api(screen, lambda: walker, Jobs(folder / "jobs"), {p.name: p for p in presets})
+            jobs, by_name = Jobs(folder / "jobs"), {p.name: p for p in presets}
+            lay_out_api(screen, lambda: walker, jobs, by_name, ModelStore())
         screen.queue(api_open=False)
         _, url, _ = screen.launch(
             prevent_thread_lock=True,

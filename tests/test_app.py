@@ -30,14 +30,19 @@ def test_importing_app_loads_nothing_heavy() -> None:
 def test_defaults_stay_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("GRADIO_SERVER_NAME", raising=False)
     monkeypatch.delenv("GRADIO_SERVER_PORT", raising=False)
-    assert vars(parse_arguments([])) == {"host": "127.0.0.1", "port": 7860}
+    monkeypatch.delenv("LIPSYNC_IDLE_RELEASE", raising=False)
+    found = parse_arguments([])
+    assert vars(found) == {"host": "127.0.0.1", "port": 7860, "idle_release": ""}
 
 
 def test_arguments_win_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRADIO_SERVER_NAME", "0.0.0.0")
     monkeypatch.setenv("GRADIO_SERVER_PORT", "9000")
-    assert vars(parse_arguments([])) == {"host": "0.0.0.0", "port": 9000}
-    assert vars(parse_arguments(["--host", "::1", "--port", "1"])) == {"host": "::1", "port": 1}
+    monkeypatch.setenv("LIPSYNC_IDLE_RELEASE", "20")
+    found = parse_arguments([])
+    assert vars(found) == {"host": "0.0.0.0", "port": 9000, "idle_release": "20"}
+    found = parse_arguments(["--host", "::1", "--port", "1", "--idle-release", "0.5"])
+    assert vars(found) == {"host": "::1", "port": 1, "idle_release": "0.5"}
 
 
 def test_a_taken_port_is_a_sentence_and_garbage_is_collected_by_then() -> None:

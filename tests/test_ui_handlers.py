@@ -27,6 +27,7 @@ from lipsync.ui.stage import Stage
 from lipsync.ui.updates import JobUpdates
 from lipsync.ui.visitors import new_visitor
 from lipsync.ui.words import words_in
+from lipsync.weights import ModelStore
 
 FIELDS = tuple(JobUpdates.__dataclass_fields__)
 PAGE = gr.Request(session_hash="ada", headers={"accept-language": "en"})
@@ -49,7 +50,7 @@ def uploads(tmp_path: Path, face_clip: Path, short_voice: Path) -> tuple[str, st
 
 
 def make_studio(pipeline: Copier, root: Path) -> Studio:
-    stage = Stage(PRESETS, History())
+    stage = Stage(PRESETS, History(), ModelStore())
     return Studio(lambda: pipeline, PRESETS, Jobs(root), stage, gr.Blocks(), Limits())
 
 

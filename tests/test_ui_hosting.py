@@ -168,7 +168,7 @@ class Painter(DraftEngine):
 sys.modules["painting"] = sys.modules[__name__]
 ENGINES["painter"] = "painting:Painter"
 presets = [Preset("a", "A", "A.", "draft"), Preset("b", "B", "B.", "painter")]
-pipeline = hosting.make_pipeline(presets, hosting.read_deployment())
+pipeline = hosting.make_pipeline(presets, hosting.read_deployment(), hosting.make_residence(''))
 clip, voice, folder, engine = *map(Path, sys.argv[1:4]), sys.argv[4]
 try:
     steps = list(pipeline.sync(Request(clip, voice, folder / "out.mp4", engine=engine)))

@@ -27,6 +27,7 @@ from lipsync.ui.preset_panel import (
     write_choices,
 )
 from lipsync.ui.words import words_in
+from lipsync.weights import ModelStore
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -40,6 +41,10 @@ class Stepper:
     @dataclass(frozen=True)
     class Settings:
         steps: int = field(default=20, metadata={"low": 1, "high": 50})
+
+    @classmethod
+    def needed_weights(cls, settings: Settings) -> tuple[str, ...]:
+        return ()
 
 
 CHINESE = {"zh-CN": {"title": "草稿", "sentence": "人人可用。"}}
@@ -63,7 +68,7 @@ def _with_stepper(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def panel() -> PresetPanel:
     with gr.Blocks():
-        return lay_out_presets(PRESETS, PROBLEMS)
+        return lay_out_presets(PRESETS, PROBLEMS, ModelStore())
 
 
 def test_inputs_hold_the_first_presets_defaults_in_the_order_of_choices(
@@ -104,7 +109,7 @@ def test_every_output_gets_what_an_earlier_job_was_made_with(panel: PresetPanel)
 @contextmanager
 def served(presets: list[Preset], problems: list[Problem] = PROBLEMS) -> Iterator[str]:
     with gr.Blocks() as blocks:
-        panel = lay_out_presets(presets, problems)
+        panel = lay_out_presets(presets, problems, ModelStore())
         connect_choices(blocks, panel)
         told = gr.Textbox(elem_id="told", interactive=True)
         gr.Button("tell", elem_id="tell").click(

@@ -21,6 +21,7 @@ from lipsync.ui.revisit import Revisits
 from lipsync.ui.stage import SYNC, Stage
 from lipsync.ui.updates import JobUpdates
 from lipsync.ui.visitors import new_visitor
+from lipsync.weights import ModelStore
 
 PAGE = gr.Request(session_hash="ada", headers={"accept-language": "en"})
 ADA, EVE = new_visitor(), new_visitor()
@@ -39,8 +40,8 @@ def history(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> History:
 @pytest.fixture
 def revisits(history: History, tmp_path: Path) -> Revisits:
     with gr.Blocks():
-        panel = lay_out_presets(FOUND, [])
-    return Revisits(Stage(PRESETS, history), PRESETS, Jobs(tmp_path / "jobs"), panel)
+        panel = lay_out_presets(FOUND, [], ModelStore())
+    return Revisits(Stage(PRESETS, history, ModelStore()), PRESETS, Jobs(tmp_path / "jobs"), panel)
 
 
 @pytest.fixture

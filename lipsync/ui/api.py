@@ -24,6 +24,7 @@ from lipsync.presets import Preset
 from lipsync.record import make_record, score_to_json
 from lipsync.steps import map_steps
 from lipsync.types import FaceChoice, Fit, Progress, Request
+from lipsync.ui.availability import require_weights
 from lipsync.ui.choices import (
     Choices,
     Selection,
@@ -38,6 +39,7 @@ from lipsync.ui.numbers import is_number, is_whole
 from lipsync.ui.resident import Pipeline
 from lipsync.ui.trouble import PlainWords
 from lipsync.ui.words import words_in
+from lipsync.weights import ModelStore
 
 _Function = TypeVar("_Function", bound=Callable[..., Any])
 _MOST_FACES = 99  # a number beyond is a slip, not a person
@@ -49,9 +51,11 @@ def lay_out_api(
     get_pipeline: Callable[[], Pipeline],
     jobs: Jobs,
     presets: Mapping[str, Preset],
+    store: ModelStore,
 ) -> None:
-    """Add the endpoints to `screen` while it is built; `presets` are those there are, by name."""
-    endpoints = Endpoints(get_pipeline, jobs, presets)
+    """Add the endpoints to `screen` while it is built; `presets` are those there are, by name, and
+    `store` knows which of them can be used."""
+    endpoints = Endpoints(get_pipeline, jobs, presets, store)
     _add(screen, endpoints.sync, **IN_LINE)
     _add(screen, endpoints.score, **IN_LINE)
     _add(screen, endpoints.presets, queue=False)
@@ -76,11 +80,16 @@ class Endpoints:
     """
 
     def __init__(
-        self, get_pipeline: Callable[[], Pipeline], jobs: Jobs, presets: Mapping[str, Preset]
+        self,
+        get_pipeline: Callable[[], Pipeline],
+        jobs: Jobs,
+        presets: Mapping[str, Preset],
+        store: ModelStore,
     ) -> None:
         self._get_pipeline = get_pipeline
         self._jobs = jobs
         self._presets = presets
+        self._store = store
 
     @_answers(tuple[FileData, dict])
     def sync(
@@ -121,7 +130,9 @@ class Endpoints:
             record: settings, versions, timings and sync score of the job; while it runs: stage, done, total and seconds_left
         """  # noqa: E501 — one line each is how Gradio reads them
         with self._open(request) as (job, folder):
-            usual = defaults_for(find_preset(preset, self._presets))
+            found = find_preset(preset, self._presets)
+            require_weights(found, self._store)
+            usual = defaults_for(found)
             choices = Choices(
                 preset=preset,
                 steps=usual.steps if steps is None else steps,

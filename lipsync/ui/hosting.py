@@ -17,6 +17,7 @@ from lipsync.engines import engine_class, make_settings
 from lipsync.errors import InputError
 from lipsync.media.probe import Limits, probe_voice
 from lipsync.presets import Preset
+from lipsync.residence import Residence
 from lipsync.types import Request
 from lipsync.ui.availability import absent_weights
 
@@ -24,9 +25,11 @@ if TYPE_CHECKING:
     from lipsync.pipeline import LipSyncPipeline
 
 MAX_SECONDS_NAME = "LIPSYNC_MAX_SECONDS"
+IDLE_RELEASE_NAME = "LIPSYNC_IDLE_RELEASE"
 _HOSTED_SECONDS, _OWN_SECONDS = 60.0, 3600.0  # of clip and voice
 _HOSTED_UPLOAD, _OWN_UPLOAD = 200 * 2**20, 500 * 2**20  # bytes of one file
 _LOWEST, _HIGHEST = 1.0, 6 * 3600.0  # seconds that the environment may set
+_LONGEST_IDLE = 7 * 24 * 60.0  # minutes
 
 _GPU_START = 15.0  # seconds to wake the lent card and move the models to it
 _GPU_MARGIN = 1.5  # a job that outlives its loan is lost, so ask for more than it should take
@@ -101,8 +104,29 @@ def on_gpu(function: Callable[..., _Made], seconds: Callable[..., int]) -> Calla
     return lent
 
 
-def make_pipeline(presets: Iterable[Preset], deployment: Deployment) -> LipSyncPipeline:
-    """Return the pipeline of the app, made once when it starts.
+def make_residence(idle_release: str) -> Residence:
+    """Return what keeps loaded models, which lets go of those idle for `idle_release` minutes.
+
+    Empty: never. Raises InputError where that is no number of minutes up to a week.
+    """
+    if not idle_release.strip():
+        return Residence()
+    try:
+        minutes = float(idle_release)
+    except ValueError:
+        minutes = math.nan
+    if not 0 < minutes <= _LONGEST_IDLE:
+        raise InputError(
+            f"`--idle-release` or {IDLE_RELEASE_NAME} is {idle_release[:40]!r}; give minutes, more "
+            f"than 0 and up to {_LONGEST_IDLE:g}, or leave it out."
+        )
+    return Residence(idle_release=60 * minutes)
+
+
+def make_pipeline(
+    presets: Iterable[Preset], deployment: Deployment, residence: Residence
+) -> LipSyncPipeline:
+    """Return the pipeline of the app, made once when it starts; its models live in `residence`.
 
     On a machine that lends its card per job, the models of those `presets` that want a card and
     whose checkpoints are here are loaded now, as a loan is too short for that.
@@ -112,10 +136,10 @@ def make_pipeline(presets: Iterable[Preset], deployment: Deployment) -> LipSyncP
     from lipsync.pipeline import LipSyncPipeline
 
     if not has_lent_card:
-        return LipSyncPipeline(deployment.limits)
+        return LipSyncPipeline(deployment.limits, residence=residence)
     from lipsync.ui.lent import LentPipeline
 
-    pipeline = LentPipeline(deployment.limits)
+    pipeline = LentPipeline(deployment.limits, residence=residence)
     for preset in presets:
         if wants_card(preset.engine) and not absent_weights(preset, pipeline.store):
             pipeline.load(preset.engine, preset.settings)

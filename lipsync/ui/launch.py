@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+import gradio as gr
+
+from lipsync.errors import OutputError
 from lipsync.example import example_photo, example_voice
 from lipsync.ui.hosting import Deployment, launch_extras, read_deployment
 from lipsync.ui.theme import STYLE_SHEET, make_theme
@@ -30,3 +33,15 @@ def launch_options(deployment: Deployment | None = None) -> dict[str, Any]:
         "ssr_mode": False,
         "pwa": False,
     }
+
+
+def serve(screen: gr.Blocks, deployment: Deployment, host: str, port: int) -> None:
+    """Serve `screen` until interrupted; raises OutputError where another program has the port."""
+    try:
+        screen.launch(server_name=host, server_port=port, **launch_options(deployment))
+    except OSError as error:
+        address = ":".join((host, str(port)))
+        raise OutputError(
+            f"{address} cannot be served, another program may be using it; "
+            "choose another with `--port`."
+        ) from error

@@ -18,6 +18,7 @@ from lipsync.errors import InputError
 from lipsync.example import example_photo, example_voice
 from lipsync.media.probe import Limits
 from lipsync.presets import PRESETS_FOLDER, Preset, load_presets
+from lipsync.residence import Residence
 from lipsync.ui.api import lay_out_api
 from lipsync.ui.check import Checker
 from lipsync.ui.check_tab import connect_check, lay_out_check
@@ -32,6 +33,8 @@ from lipsync.ui.history_tab import (
     lay_out_history,
 )
 from lipsync.ui.jobs import Jobs
+from lipsync.ui.models import MODELS, ModelHandlers
+from lipsync.ui.models_tab import connect_models, lay_out_models
 from lipsync.ui.preset_panel import connect_choices
 from lipsync.ui.resident import Pipeline, Resident
 from lipsync.ui.revisit import Revisits
@@ -53,12 +56,16 @@ def build_ui(
     job_root: Path | None = None,
     limits: Limits = Limits(),  # noqa: B008 — frozen, the same for every call
     loads_first: bool = False,
+    residence: Residence | None = None,
+    can_fetch: bool = True,
 ) -> gr.Blocks:
     """Return the screen, not launched; launch it with `launch.launch_options`.
 
     `make_pipeline` gets the presets and is called at the first need, or now where the app
     `loads_first`, as on a machine that lends its card per job. Files longer than `limits` are
     refused. Job folders go under `job_root` (None: the system's folder for temporary files).
+    `residence` is the pipeline's, where models lie and are loaded (None: an empty one);
+    `can_fetch` says whether visitors may fetch and delete models.
     Raises InputError where not one preset can be read.
     """
     found, problems = load_presets(preset_folders, make_settings)
@@ -70,7 +77,9 @@ def build_ui(
     get_pipeline, jobs = Resident(partial(make_pipeline, found)), Jobs(job_root)
     if loads_first:
         get_pipeline()
-    stage = Stage(presets, History())
+    residence = residence or Residence()
+    store = residence.store
+    stage = Stage(presets, History(), store)
     with gr.Blocks(
         title="Lipsync Studio",
         analytics_enabled=False,
@@ -80,12 +89,14 @@ def build_ui(
         visitor = make_visitor_state()
         gr.HTML(f"<h1>Lipsync Studio</h1><p>{label('run.tagline')}</p>", elem_id="title")
         with gr.Tabs(elem_id="tabs") as tabs:
-            with gr.Tab(label("run.tab"), id=SYNC, elem_id="sync-tab"):
-                sync = lay_out_sync(found, problems)
+            with gr.Tab(label("run.tab"), id=SYNC, elem_id="sync-tab") as sync_page:
+                sync = lay_out_sync(found, problems, store, can_fetch=can_fetch)
             with gr.Tab(label("history.tab"), id="history", elem_id="history-tab") as history_page:
                 kept = lay_out_history()
-            with gr.Tab(label("check.tab"), id="check", elem_id="check-tab"):
+            with gr.Tab(label("check.tab"), id="check", elem_id="check-tab") as check_page:
                 check = lay_out_check()
+            with gr.Tab(label("models.tab"), id=MODELS, elem_id="models-tab") as models_page:
+                models = lay_out_models()
         studio = Studio(get_pipeline, presets, jobs, stage, screen, limits)
         arrived = connect_visitor(screen, visitor)
         running = _connect_job(screen, sync, studio, visitor)
@@ -96,7 +107,10 @@ def build_ui(
         connect_history(arrived, kept, history, visitor)
         _connect_history(history_page, tabs, sync, kept, history, revisits, visitor, running)
         connect_check(screen, check, Checker(get_pipeline, jobs))
-        lay_out_api(screen, get_pipeline, jobs, presets)
+        panel, other_pages = sync.inputs.presets, (sync_page, history_page, check_page)
+        handlers = ModelHandlers(panel, residence)
+        connect_models(models_page, other_pages, tabs, models, panel.cards, handlers)
+        lay_out_api(screen, get_pipeline, jobs, presets, store)
     screen.queue(max_size=QUEUE_LENGTH, api_open=False)
     return screen
 

@@ -8,6 +8,7 @@ from contextlib import closing
 from lipsync.errors import LipsyncError
 from lipsync.media.probe import Limits
 from lipsync.pipeline import LipSyncPipeline
+from lipsync.residence import Residence
 from lipsync.types import Engine, Progress, Request
 from lipsync.ui.hosting import gpu_seconds, on_gpu, wants_card
 
@@ -16,9 +17,12 @@ class LentPipeline(LipSyncPipeline):
     """A pipeline whose jobs are lent a card if their engine wants one; others spend no quota."""
 
     def __init__(
-        self, limits: Limits | None = None, engines: Mapping[str, Engine] | None = None
+        self,
+        limits: Limits | None = None,
+        engines: Mapping[str, Engine] | None = None,
+        residence: Residence | None = None,
     ) -> None:
-        super().__init__(limits, engines)
+        super().__init__(limits, engines, residence)
         self._lent = on_gpu(self._carry, gpu_seconds)
 
     def sync(self, request: Request) -> Generator[Progress, None, None]:

@@ -9,12 +9,21 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import reduce
 from html import escape
 from typing import Any
 
 import gradio as gr
 
+from lipsync.errors import InputError
 from lipsync.presets import Preset, Problem
+from lipsync.ui.availability import (
+    absent_weights,
+    require_weights,
+    say_name,
+    say_size,
+    usable_presets,
+)
 from lipsync.ui.choices import (
     GUIDANCE,
     SEED,
@@ -34,6 +43,7 @@ from lipsync.ui.choices import (
 from lipsync.ui.events import AT_ONCE
 from lipsync.ui.widgets import make_widget
 from lipsync.ui.words import LOCALES, Words, label, words_for, words_in
+from lipsync.weights import ModelStore
 
 STORAGE_KEY = "lipsync-studio-choices"
 # what the list shows, and the exact rate
@@ -47,7 +57,11 @@ class PresetPanel:
     """The components of the panel and the presets it offers, by name."""
 
     presets: Mapping[str, Preset]
-    cards: gr.HTML  # value: the chosen preset's name; `times`: name -> words on its card
+    store: ModelStore  # where their checkpoints are looked for
+    can_fetch: bool  # whether visitors may have them fetched
+    # value: the chosen preset's name; `times`: name -> words on its card; `absent`: name -> why it
+    # cannot be chosen. Its `select` asks to have a preset's checkpoints fetched.
+    cards: gr.HTML
     steps: gr.Slider
     guidance: gr.Slider
     seed: gr.Number
@@ -72,12 +86,22 @@ class PresetPanel:
         return [*self.inputs, self.shown_preset, self.link, self.memory]
 
 
-def lay_out_presets(presets: Sequence[Preset], problems: Sequence[Problem]) -> PresetPanel:
-    """Lay out the panel inside the current Blocks; `presets` must not be empty, the first is
-    chosen. `problems` are the preset files that were left out."""
-    first = presets[0]
+def lay_out_presets(
+    presets: Sequence[Preset],
+    problems: Sequence[Problem],
+    store: ModelStore,
+    *,
+    can_fetch: bool = True,
+) -> PresetPanel:
+    """Lay out the panel inside the current Blocks; `presets` must not be empty.
+
+    The first one whose checkpoints are in `store` is chosen. `problems` are the preset files that
+    were left out; `can_fetch` says whether visitors may have checkpoints fetched.
+    """
+    by_name = {preset.name: preset for preset in presets}
+    first = next(iter(_usable_first(by_name, store).values()))
     chosen = defaults_for(first)
-    cards = _lay_out_cards(presets, problems)
+    cards = _lay_out_cards(first, by_name, problems, store, can_fetch=can_fetch)
     notice = gr.HTML(visible=False, elem_id="link-troubles")
     with gr.Accordion(label("inputs.advanced"), open=False, elem_id="advanced"):
         with gr.Row():
@@ -112,7 +136,9 @@ def lay_out_presets(presets: Sequence[Preset], problems: Sequence[Problem]) -> P
             )
     link = make_widget("link", choices_to_query(chosen, chosen), elem_id="link", keys=list(_NAMES))
     return PresetPanel(
-        presets={preset.name: preset for preset in presets},
+        presets=by_name,
+        store=store,
+        can_fetch=can_fetch,
         cards=cards,
         steps=steps,
         guidance=guidance,
@@ -157,10 +183,41 @@ def read_choices(*values: Any) -> Choices:
 
 
 def write_choices(panel: PresetPanel, choices: Choices, words: Words) -> list[Any]:
-    """Return one update for each of `PresetPanel.outputs`: the values, which sliders are grey for
-    what reason, the link and the memory. Raises InputError for choices that are out of range."""
+    """Return one update for each of `PresetPanel.outputs`: the values, which cards and sliders are
+    grey for what reason, the link and the memory.
+
+    Raises InputError for choices that are out of range or whose checkpoints are not here.
+    """
     choices = check_choices(choices, panel.presets)
+    require_weights(panel.presets[choices.preset], panel.store)
+    return _write(panel, choices, words)
+
+
+def write_absences(panel: PresetPanel, words: Words) -> dict[str, Any]:
+    """Return the update of the cards that says which presets cannot be chosen now, and why."""
+    found = {}
+    for name, preset in panel.presets.items():
+        rows = absent_weights(preset, panel.store)
+        if rows:
+            named = [
+                words("models.sized", title=say_name(words, row.title), size=say_size(row))
+                for row in rows
+            ]
+            reason = words("models.absent-reason", models=join_words(words, named))
+            if not panel.can_fetch:
+                reason = " ".join((reason, words("models.hosted")))
+            found[name] = reason
+    return gr.update(absent=found)
+
+
+def join_words(words: Words, parts: Sequence[str]) -> str:
+    """Return `parts`, at least one, as a list in a sentence."""
+    return reduce(lambda before, part: words("models.joined", before=before, part=part), parts)
+
+
+def _write(panel: PresetPanel, choices: Choices, words: Words) -> list[Any]:
     updates = {name: gr.update(value=getattr(choices, name)) for name in _NAMES}
+    updates["preset"] |= write_absences(panel, words)
     updates["fps"]["choices"] = _rate_choices(words)
     used = used_settings(panel.presets[choices.preset])
     for name in ("steps", "guidance"):
@@ -176,15 +233,25 @@ class _Keeper:
         self._presets = panel.presets
 
     def restore(self, stored: Any, request: gr.Request) -> list[Any]:
-        """Return every output with what the page opens with, and what was wrong in its link."""
+        """Return every output with what the page opens with, and what of its link or of the last
+        visit cannot be used."""
         words = words_for(request)
         query = dict(request.query_params)
-        choices, troubles = choices_from_query(query, self._presets)
-        if not has_choices(query):
-            choices = choices_from_json(stored, self._presets) or choices
-        updates = write_choices(self._panel, choices, words)
+        is_link = has_choices(query)
+        # what nobody names is the first that can be used
+        presets = _usable_first(self._presets, self._panel.store)
+        choices, troubles = choices_from_query(query, presets)
+        if not is_link:
+            choices = choices_from_json(stored, presets) or choices
+        try:
+            require_weights(presets[choices.preset], self._panel.store)
+        except InputError as error:
+            troubles.append(str(error))
+            choices = switch_preset(choices, next(iter(presets)), presets)
+        updates = _write(self._panel, choices, words)
         updates[-1] = gr.skip()  # somebody's link is not yet the visitor's own wish
-        notice = gr.update(value=_troubles_html(troubles, words), visible=bool(troubles))
+        title = words("inputs.link-troubles" if is_link else "inputs.memory-troubles")
+        notice = gr.update(value=_troubles_html(title, troubles, words), visible=bool(troubles))
         return [*updates, notice]
 
     def choose_preset(self, request: gr.Request, shown: str, *values: Any) -> list[Any]:
@@ -194,8 +261,12 @@ class _Keeper:
         # forged: the cards offer no such preset
         if before is None or not isinstance(name, str) or name not in self._presets:
             return [gr.skip()] * len(self._panel.outputs)
-        choices = switch_preset(before, name, self._presets)
-        return write_choices(self._panel, choices, words_for(request))
+        words = words_for(request)
+        try:
+            return write_choices(self._panel, switch_preset(before, name, self._presets), words)
+        except InputError:  # deleted since the page was told
+            back = write_absences(self._panel, words) | {"value": shown}
+            return [back, *[gr.skip()] * (len(self._panel.outputs) - 1)]
 
     def throw_dice(self, *values: Any) -> list[Any]:
         """Return a new seed, then link and memory with it."""
@@ -220,10 +291,23 @@ def _keep(panel: PresetPanel, choices: Choices) -> list[Any]:
     return [choices_to_query(choices, defaults), choices_to_json(choices)]
 
 
-def _lay_out_cards(presets: Sequence[Preset], problems: Sequence[Problem]) -> gr.HTML:
+def _usable_first(presets: Mapping[str, Preset], store: ModelStore) -> dict[str, Preset]:
+    """Return all presets, those that can be used first."""
+    return usable_presets(presets, store) | dict(presets)
+
+
+def _lay_out_cards(
+    chosen: Preset,
+    presets: Mapping[str, Preset],
+    problems: Sequence[Problem],
+    store: ModelStore,
+    *,
+    can_fetch: bool,
+) -> gr.HTML:
+    usable = usable_presets(presets, store)
     return make_widget(
         "presets",
-        presets[0].name,
+        chosen.name,
         elem_id="preset",
         presets=[
             {
@@ -231,7 +315,7 @@ def _lay_out_cards(presets: Sequence[Preset], problems: Sequence[Problem]) -> gr
                 "titles": {locale: preset.title_in(locale) for locale in LOCALES},
                 "sentences": {locale: preset.sentence_in(locale) for locale in LOCALES},
             }
-            for preset in presets
+            for preset in presets.values()
         ],
         # the file's name only: where the server keeps it is nobody's business
         problems=[
@@ -243,6 +327,9 @@ def _lay_out_cards(presets: Sequence[Preset], problems: Sequence[Problem]) -> gr
             for problem in problems
         ],
         times={},
+        # the reasons come with the first event, in the visitor's language
+        absent={name: "" for name in presets if name not in usable},
+        can_fetch=can_fetch,
     )
 
 
@@ -284,10 +371,9 @@ def _rate_choices(words: Words) -> list[tuple[str, str]]:
     return [(words("inputs.fps-clip"), ""), *_RATES]
 
 
-def _troubles_html(troubles: Sequence[str], words: Words) -> str:
+def _troubles_html(title: str, troubles: Sequence[str], words: Words) -> str:
     items = "".join(f"<li>{escape(words.sentence(trouble))}</li>" for trouble in troubles)
-    title = escape(words("inputs.link-troubles"))
     return (
         '<div class="card trouble link-troubles" role="status">'
-        f"<p>{title}</p><ul>{items}</ul></div>"
+        f"<p>{escape(title)}</p><ul>{items}</ul></div>"
     )

@@ -14,11 +14,13 @@ from lipsync.record import score_from_json
 from lipsync.types import Size, Skipped
 from lipsync.ui import cards
 from lipsync.ui.again import list_changes
+from lipsync.ui.availability import usable_presets
 from lipsync.ui.history import Entry, History
 from lipsync.ui.player import Film, player_value
 from lipsync.ui.score_card import score_card
 from lipsync.ui.updates import JobUpdates, shown
 from lipsync.ui.words import Words
+from lipsync.weights import ModelStore
 
 SYNC = "sync"  # id of the tab that holds the stage
 PLAYER = "player"  # element id of the stage's player
@@ -27,8 +29,10 @@ PLAYER = "player"  # element id of the stage's player
 class Stage:
     """Puts entries of the history on the screen."""
 
-    def __init__(self, presets: Mapping[str, Preset], history: History) -> None:
+    def __init__(self, presets: Mapping[str, Preset], history: History, store: ModelStore) -> None:
+        """`store` knows which of `presets` can be used."""
         self._presets = presets
+        self._store = store
         self.history = history
 
     def show(self, entry: Entry, words: Words, extras: str = "") -> JobUpdates:
@@ -38,7 +42,8 @@ class Stage:
         """
         record = entry.read_record()
         lent = self.history.lend(entry)
-        changes = list_changes(entry.choices, self._presets, words)
+        presets = usable_presets(self._presets, self._store)
+        changes = list_changes(entry.choices, presets, words)
         return JobUpdates(
             status=gr.update(value="", visible=False),
             player=gr.update(value=_play(entry, record, words), visible=True),

@@ -16,6 +16,7 @@ from lipsync.ui.stage import PLAYER
 from lipsync.ui.uploads import make_upload
 from lipsync.ui.widgets import make_widget
 from lipsync.ui.words import label
+from lipsync.weights import ModelStore
 
 _CLIP_KINDS = ["video", "image", ".mkv", ".avi", ".mov", ".mp4", ".webm", ".mpg", ".gif"]
 _VOICE_KINDS = ["audio", "video", ".wav", ".mp3", ".m4a", ".ogg", ".opus", ".flac", ".mkv"]
@@ -63,11 +64,19 @@ class SyncTab:
     outputs: Outputs
 
 
-def lay_out_sync(presets: Sequence[Preset], problems: Sequence[Problem]) -> SyncTab:
-    """Put the components into the surrounding tab."""
+def lay_out_sync(
+    presets: Sequence[Preset],
+    problems: Sequence[Problem],
+    store: ModelStore,
+    *,
+    can_fetch: bool = True,
+) -> SyncTab:
+    """Put the components into the surrounding tab; the arguments are those of `lay_out_presets`."""
     with gr.Row(elem_id="studio", equal_height=False):
         with gr.Column(min_width=320, elem_id="inputs"):
-            inputs = _lay_out_inputs(presets, problems)
+            clip, clip_view, voice, voice_view = _lay_out_files()
+            panel = lay_out_presets(presets, problems, store, can_fetch=can_fetch)
+            inputs = Inputs(clip, clip_view, voice, voice_view, panel)
             gr.HTML(f'<p class="hint">{label("run.consent")}</p>', elem_id="consent")
             with gr.Row(elem_id="buttons"):
                 generate = gr.Button(
@@ -82,7 +91,7 @@ def lay_out_sync(presets: Sequence[Preset], problems: Sequence[Problem]) -> Sync
     return SyncTab(inputs, outputs)
 
 
-def _lay_out_inputs(presets: Sequence[Preset], problems: Sequence[Problem]) -> Inputs:
+def _lay_out_files() -> tuple[gr.File, gr.HTML, gr.File, gr.HTML]:
     with gr.Row(equal_height=False, elem_id="uploads"):
         with gr.Column(min_width=220):
             clip = make_upload(
@@ -101,8 +110,7 @@ def _lay_out_inputs(presets: Sequence[Preset], problems: Sequence[Problem]) -> I
             )
             make_widget("recorder", elem_id="microphone", kind="microphone", target="voice")
             voice_view = gr.HTML(elem_id="voice-view")
-    clip_view = make_clip_view()
-    return Inputs(clip, clip_view, voice, voice_view, lay_out_presets(presets, problems))
+    return clip, make_clip_view(), voice, voice_view
 
 
 def _lay_out_result(generate: gr.Button, preview: gr.Button, cancel: gr.Button) -> Outputs:
