@@ -18,7 +18,7 @@ from lipsync.face.gallery import Gallery
 from lipsync.types import Audio, Checkpoint, Engine, Features, Generated, Scene, Window
 
 # what makes a heavy engine quick enough to be tried again and again
-QUICK: dict[str, dict[str, Any]] = {"latentsync": {"resolution": 64, "steps": 2}}
+QUICK: dict[str, dict[str, Any]] = {"latentsync": {"resolution": 64, "steps": 3}}
 
 
 def quick(engine: Engine, **changes: Any) -> Any:
