@@ -286,11 +286,12 @@ def generate(
         tags=tags,
     )
     with writer, closing(_new_frames(job, engine, track, features, gallery)) as frames:
-        done = 0
+        done, reached = 0, 0.0  # frames finished, and the work of how many frames is behind us
         for frame, is_new in frames:
             if isinstance(frame, Working):
-                left = clock.seconds_left(done + frame.frames)
-                yield Progress("generate", done, total, left, begun=frame.frames)
+                reached = max(reached, done + frame.frames)
+                left = clock.seconds_left(reached)
+                yield Progress("generate", done, total, left, begun=reached - done)
                 continue
             frame = finish(frame)
             writer.write(frame)
@@ -298,7 +299,9 @@ def generate(
             preview = None
             if is_new and time.monotonic() - shown > _PREVIEW_SECONDS:
                 preview, shown = _preview(frame), time.monotonic()
-            yield Progress("generate", done, total, clock.seconds_left(done), preview)
+            reached = max(reached, done)
+            left = clock.seconds_left(reached)
+            yield Progress("generate", done, total, left, preview, begun=reached - done)
 
 
 def _leave(frame: Frame) -> Frame:

@@ -5,6 +5,7 @@ Files appear by name only: a record may be shown to people who must not learn wh
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import platform
 import re
@@ -14,6 +15,7 @@ from importlib import metadata
 from typing import Any
 
 from lipsync import __version__
+from lipsync.engines import make_settings
 from lipsync.errors import InputError
 from lipsync.types import Request, Result, SyncScore
 
@@ -79,13 +81,14 @@ def add_baseline(record: Mapping[str, Any], baseline: SyncScore) -> dict[str, An
 
 def _settings(request: Request, preset: str | None) -> dict[str, Any]:
     face = request.face
+    made_with = make_settings(request.engine, request.settings)  # what was left out, too
     click = None
     if face.click is not None:
         click = {"x": face.click[0], "y": face.click[1], "seconds": face.click_seconds}
     return {
         "preset": preset,
         "engine": request.engine,
-        "engine_settings": {key: request.settings[key] for key in sorted(request.settings)},
+        "engine_settings": dict(sorted(dataclasses.asdict(made_with).items())),
         "face": face.number,
         "face_click": click,
         "fit": request.fit,

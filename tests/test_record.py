@@ -28,7 +28,7 @@ SCORE = SyncScore(
 )
 REQUEST = Request(
     *(Path("/secret/a.mp4"), Path("/secret/b.wav"), Path("/secret/c.mp4")),
-    settings={"x": 1.5},
+    settings={"amplitude": "1.5"},
     face=FaceChoice(2),
     part=(1.0, 3.0),
     softness=0.5,
@@ -64,7 +64,8 @@ def test_a_record_is_strict_json_with_everything_in_it() -> None:
     assert again["notes"] == ["Quiet."]
     assert again["timings_seconds"] == {"faces": 1.235}
     settings = again["settings"]
-    assert (settings["preset"], settings["engine_settings"]) == ("draft", {"x": 1.5})
+    assert settings["preset"] == "draft"
+    assert settings["engine_settings"] == {"amplitude": 1.5, "width": 1.0}
     assert (settings["face"], settings["face_click"]) == (2, None)
     assert (settings["part"], settings["softness"], settings["mark"]) == ([1.0, 3.0], 0.5, True)
     assert again["versions"]["numpy"].count(".") == 2
