@@ -360,7 +360,7 @@ def test_phone_has_no_sideways_scrolling_and_many_presets_stay_compact(browser: 
         assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
         height = page.locator("#preset").bounding_box()["height"]  # type: ignore[index]
         assert height < 400
-        expect(page.locator(".presets-chosen")).to_have_text("Fast, for everyone.")
+        expect(page.locator(".presets-told")).to_have_text("Fast, for everyone.")
         page.get_by_role("radio", name="Number 3").click()
         await_query(page, preset="mine-3")
 

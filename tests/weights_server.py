@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -166,7 +166,8 @@ class _Handler(BaseHTTPRequestHandler):
         else:
             return
         self.close_connection = True
-        self.connection.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError):  # the client has left first
+            self.connection.shutdown(socket.SHUT_RDWR)
 
     def _end(self, status: int, headers: dict[str, str] | None = None) -> None:
         headers = {"Content-Length": "0", **(headers or {})}
