@@ -90,8 +90,9 @@ def crop_reference(
     planes = torch.from_numpy(part).permute(2, 0, 1)
     inverse: np.ndarray = cv2.invertAffineTransform(moved_origin(matrix, rect))
     warped, covered = _look_up(planes, inverse, (template.height, template.width))
-    filled = warped + (1.0 - covered) * _FILL + _NOISE
-    return filled.permute(1, 2, 0).clamp(0, 255).to(torch.uint8).numpy()
+    filled = warped.add_((1.0 - covered) * _FILL).add_(_NOISE).clamp_(0, 255)
+    crop: np.ndarray = cv2.merge(list(filled.to(torch.uint8).numpy()))
+    return crop
 
 
 def stretch_reference(crop: np.ndarray, template: ReferenceTemplate) -> np.ndarray:
@@ -116,9 +117,9 @@ def paste_reference(
     part = result[rect.top : rect.bottom, rect.left : rect.right]
     warped, covered = _look_up(crop, moved_origin(matrix, rect), part.shape[:2])
     # what lies outside the face counts as white
-    filled = ((warped + (1.0 - covered) * _FILL) / 2 + 0.5).clamp(0, 1) * 255
+    filled = warped.add_((1.0 - covered) * _FILL).div_(2).add_(0.5).clamp_(0, 1).mul_(255)
     hard, soft = _soften(covered[0].numpy())
-    pasted = hard[:, :, None] * filled.permute(1, 2, 0).numpy()
+    pasted = hard[:, :, None] * cv2.merge(list(filled.numpy()))
     part[:] = (soft[:, :, None] * pasted + (1 - soft[:, :, None]) * part).astype(np.uint8)
     return result
 
