@@ -116,6 +116,9 @@ def test_presets_are_listed_with_their_defaults(client: Client) -> None:
     assert next(iter(listed)) == "draft"
     assert listed["draft"]["defaults"]["fit"] == "bounce"
     assert listed["draft"]["uses"] == []
+    assert listed["draft"]["absent"] == []
+    needed = ["latentsync-1.5", "sd-vae-ft-mse", "whisper-tiny"]
+    assert listed["latentsync-1.5"]["absent"] == needed
     assert listed["draft-lively"]["title"] == "Draft, lively"
 
 
@@ -124,6 +127,7 @@ def test_presets_are_listed_with_their_defaults(client: Client) -> None:
     [
         ({"preset": "best"}, "no preset called 'best'"),
         ({"preset": ["draft"]}, "no preset called"),
+        ({"preset": "latentsync-1.5"}, "not on this machine (LatentSync 1.5 (256 px), 5.07 GB; "),
         ({"steps": 0}, "steps is 0; give a whole number from 1 to 50"),
         ({"steps": 2.5}, "whole number from 1 to 50"),
         ({"guidance": 99}, "from 1 to 3"),

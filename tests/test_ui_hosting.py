@@ -6,17 +6,27 @@ import json
 import os
 import subprocess
 import sys
+import time
+from contextlib import closing
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from torch import nn
 
 from lipsync.engines import ENGINES
 from lipsync.errors import InputError
 from lipsync.media.probe import probe_voice
 from lipsync.types import EngineSpec, Request
-from lipsync.ui.hosting import gpu_seconds, on_gpu, read_deployment, wants_card
+from lipsync.ui.hosting import (
+    gpu_seconds,
+    make_pipeline,
+    make_residence,
+    on_gpu,
+    read_deployment,
+    wants_card,
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -65,6 +75,29 @@ def test_the_limit_can_be_said() -> None:
 def test_a_wrong_limit_is_a_sentence(said: str) -> None:
     with pytest.raises(InputError, match=r"LIPSYNC_MAX_SECONDS is .* give a number of seconds"):
         read_deployment({"LIPSYNC_MAX_SECONDS": said})
+
+
+@pytest.mark.parametrize("said", ["soon", "0", "-1", "nan", "inf", "10081", "1;"])
+def test_a_wrong_idle_time_is_a_sentence(said: str) -> None:
+    with pytest.raises(InputError, match=r"--idle-release.* is .* give minutes"):
+        make_residence(said)
+
+
+def test_idle_models_are_released_where_that_is_asked_for() -> None:
+    for said, stays in (("", True), ("0.0005", False)):  # 30 ms
+        with closing(make_residence(said)) as residence:
+            with residence.use("net", lambda: nn.Linear(2, 2)):
+                pass
+            deadline = time.monotonic() + (0.2 if stays else 20)
+            while residence.parts() and time.monotonic() < deadline:
+                time.sleep(0.01)
+            assert bool(residence.parts()) is stays
+
+
+def test_the_pipeline_keeps_its_models_where_the_screen_looks() -> None:
+    residence = make_residence("")
+    with closing(make_pipeline([], read_deployment({}), residence)) as pipeline:
+        assert pipeline.residence is residence
 
 
 def test_a_longer_voice_is_refused_with_the_limit(short_voice: Path) -> None:

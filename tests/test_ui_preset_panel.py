@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from dataclasses import astuple, dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import gradio as gr
+import needy_engine
 import pytest
 from served_blocks import serve_blocks
 
@@ -21,13 +22,14 @@ from lipsync.types import FITS, EngineSpec
 from lipsync.ui.choices import Choices, defaults_for
 from lipsync.ui.preset_panel import (
     PresetPanel,
+    _Keeper,
     connect_choices,
     lay_out_presets,
     read_choices,
     write_choices,
 )
 from lipsync.ui.words import words_in
-from lipsync.weights import ModelStore
+from lipsync.weights import Checkpoint, Download, Licence, ModelStore, WebFile, WeightFile
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -57,6 +59,7 @@ PROBLEMS = [
     Problem(Path("/srv/mine.yaml"), 4, "'fit' is 'twist'."),
     Problem(Path("/srv/<b>.yaml"), None, "it cannot be read."),
 ]
+DOWNLOAD = Download(WebFile("http://127.0.0.1:9/net.pt"), WeightFile("net.pt", 5, None))
 NAMES = [f.name for f in fields(Choices)]
 
 
@@ -101,6 +104,64 @@ def test_every_output_gets_what_an_earlier_job_was_made_with(panel: PresetPanel)
     assert Choices(**memory) == choices
     with pytest.raises(InputError, match="no preset called 'gone'"):
         write_choices(panel, replace(choices, preset="gone"), words_in("en"))
+
+
+@pytest.fixture
+def needy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PresetPanel:
+    """A panel whose first preset lacks its checkpoint, which would lie in `tmp_path`."""
+    monkeypatch.setitem(ENGINES, *needy_engine.ENGINE)
+    row = Checkpoint("tiny", "Tiny net", Licence("Free", "Free.", True), (DOWNLOAD,))
+    with gr.Blocks():
+        store = ModelStore(tmp_path, checkpoints=[row])
+        return lay_out_presets(needy_engine.PRESETS, [], store)
+
+
+def open_page(panel: PresetPanel, query: str = "", stored: Any = None) -> dict[str, Any]:
+    """Return what `restore` updates, by name of the choice or "notice"."""
+    request = gr.Request(headers={"accept-language": "en"}, query_params=dict(parse_qsl(query)))
+    updates = _Keeper(panel).restore(stored, request)
+    return dict(zip([*NAMES, "shown", "link", "memory", "notice"], updates, strict=True))
+
+
+def test_opens_on_the_first_preset_whose_models_are_here(needy: PresetPanel) -> None:
+    assert needy.cards.value == "draft"
+    assert needy.cards.props["absent"] == {"fine": ""}
+    opened = open_page(needy)
+    assert opened["preset"]["value"] == "draft"
+    assert list(opened["preset"]["absent"]) == ["fine"]
+    assert opened["notice"]["visible"] is False  # nobody asked for the other one
+
+
+@pytest.mark.parametrize("is_link", [True, False])
+def test_a_wish_for_an_absent_preset_falls_back_with_a_sentence(
+    needy: PresetPanel, is_link: bool
+) -> None:
+    if is_link:
+        opened = open_page(needy, "preset=fine&seed=7")
+    else:
+        opened = open_page(needy, stored={"preset": "fine", "seed": 7})
+    assert (opened["preset"]["value"], opened["seed"]["value"]) == ("draft", 7)
+    assert opened["notice"]["visible"] is True
+    assert "The preset &#x27;fine&#x27; needs models that are not on" in opened["notice"]["value"]
+    assert ("last time" in opened["notice"]["value"]) is not is_link
+
+
+def test_a_reload_sees_what_was_put_there(needy: PresetPanel, tmp_path: Path) -> None:
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny/net.pt").write_bytes(b"whole")
+    opened = open_page(needy, "preset=fine")
+    assert (opened["preset"]["value"], opened["preset"]["absent"]) == ("fine", {})
+    assert opened["notice"]["visible"] is False
+
+
+def test_an_absent_preset_cannot_be_chosen_by_forgery(needy: PresetPanel) -> None:
+    request = gr.Request(headers={"accept-language": "en"})
+    values = astuple(replace(defaults_for(needy_engine.PRESETS[1]), preset="fine"))
+    cards, *others = _Keeper(needy).choose_preset(request, "draft", *values)
+    assert (cards["value"], list(cards["absent"])) == ("draft", ["fine"])
+    assert others == [gr.skip()] * len(others)
+    with pytest.raises(InputError, match="not on this machine"):
+        write_choices(needy, Choices("fine"), words_in("en"))
 
 
 # --- in a browser ---------------------------------------------------------------------------

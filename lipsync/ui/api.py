@@ -24,7 +24,7 @@ from lipsync.presets import Preset
 from lipsync.record import make_record, score_to_json
 from lipsync.steps import map_steps
 from lipsync.types import FaceChoice, Fit, Progress, Request
-from lipsync.ui.availability import require_weights
+from lipsync.ui.availability import absent_weights, require_weights
 from lipsync.ui.choices import (
     Choices,
     Selection,
@@ -189,7 +189,7 @@ class Endpoints:
         """List the presets: what /sync takes as `preset`, and what each stands for.
 
         Returns:
-            presets: name, title, sentence, engine, the settings its engine uses, and their values where /sync is not told others
+            presets: name, title, sentence, engine, the settings its engine uses, and their values where /sync is not told others; absent: the models it cannot be used without that are not here
         """  # noqa: E501 — one line each is how Gradio reads them
         return [
             {
@@ -203,6 +203,7 @@ class Endpoints:
                     for name, value in asdict(defaults_for(preset)).items()
                     if name != "preset"
                 },
+                "absent": [row.key for row in absent_weights(preset, self._store)],
             }
             for preset in self._presets.values()
         ]
