@@ -144,7 +144,9 @@ def test_a_fault_of_ours_keeps_its_traceback_and_exits_with_1(
 
 
 @pytest.mark.parametrize(
-    "words", [["bench", "draft"], ["bench", "media"], ["train", "articulation"]], ids="-".join
+    "words",
+    [["bench", "draft"], ["bench", "latentsync"], ["bench", "media"], ["train", "articulation"]],
+    ids="-".join,
 )
 def test_measuring_and_fitting_read_their_own_options(
     words: list[str], capsys: pytest.CaptureFixture[str]

@@ -55,7 +55,7 @@ def _timed(work: Callable[[], object]) -> tuple[float, float]:
     return time.process_time() - cpu, time.monotonic() - wall
 
 
-def _peak_mb() -> float:
+def peak_mb() -> float:
     """Return the peak of resident memory; getrusage alone would count the parent's from before."""
     status = Path("/proc/self/status")
     if status.exists():
@@ -116,14 +116,14 @@ def _measure(clip: Path) -> Cost:
             times: _repeat_sound(clip, folder / f"{times}.wav", times) for times in (1, 2, 4)
         }
         frames = job(1).num_frames  # loads what stays resident
-        peak = _peak_mb()
+        peak = peak_mb()
         plain_cpu, _ = _timed(lambda: _recode_plainly(clip, folder / "plain.mp4"))
         cpu, wall = _timed(lambda: job(1, score=False))
         scored_cpu, scored_wall = _timed(lambda: job(1))
         job(2)  # the way back through the clip needs a buffer, whatever its length
-        peak_of_two = _peak_mb()
+        peak_of_two = peak_mb()
         job(4)
-        growth = (_peak_mb() - peak_of_two) / (seconds[4] - seconds[2])
+        growth = (peak_mb() - peak_of_two) / (seconds[4] - seconds[2])
     with av.open(str(clip)) as source:
         plain_frames = source.streams.video[0].frames or frames
     per_frame, plain = cpu / frames, plain_cpu / plain_frames

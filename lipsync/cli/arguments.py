@@ -48,7 +48,9 @@ def build_parser() -> argparse.ArgumentParser:
     )
     demo.add_argument("-o", "--output", type=Path, default=Path("out/demo.mp4"), metavar="OUT")
     _add_json(demo)
-    _add_forwarded(commands, "bench", ("draft", "media"), "measure the draft engine or the media")
+    _add_forwarded(
+        commands, "bench", ("draft", "latentsync", "media"), "measure an engine or the media"
+    )
     _add_forwarded(commands, "train", ("articulation",), "fit the draft engine's numbers")
     return parser
 

@@ -230,6 +230,10 @@ def _bench(arguments: argparse.Namespace) -> int:
         from lipsync.bench import draft
 
         return draft.main(arguments.rest)
+    if arguments.what == "latentsync":
+        from lipsync.bench import latentsync
+
+        return latentsync.main(arguments.rest)
     from lipsync.bench import media
 
     return media.main(arguments.rest)

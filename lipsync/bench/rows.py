@@ -1,0 +1,71 @@
+"""A row of a bench: one way of ours beside a plain one, and how both are timed.
+
+CPU time is that of one thread, so that ratios hold on a busy machine too.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import cv2
+import torch
+
+from lipsync.threads import one_thread
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a step takes, ours and plainly."""
+
+    step: str
+    rival: str  # what the plain way is
+    ours: float
+    plain: float
+    unit: str
+    difference: float | None = None  # between what both make; None = not the same by intention
+    difference_unit: str = ""
+
+    @property
+    def ratio(self) -> float:
+        """Ours over plain."""
+        return self.ours / self.plain
+
+
+@contextmanager
+def single_thread() -> Iterator[None]:
+    """Hold PyTorch, OpenCV and BLAS to one thread within the block."""
+    torch_threads, cv2_threads = torch.get_num_threads(), cv2.getNumThreads()
+    torch.set_num_threads(1)
+    cv2.setNumThreads(1)
+    try:
+        with one_thread():
+            yield
+    finally:
+        torch.set_num_threads(torch_threads)
+        cv2.setNumThreads(cv2_threads)
+
+
+def time_both(
+    ours: Callable[[], object], plain: Callable[[], object], repeats: int
+) -> tuple[float, float]:
+    """Return CPU milliseconds of both, the least of `repeats` alternating runs after a warm-up.
+
+    The least, because what else runs on the machine can only add to it.
+    """
+    ours()
+    plain()
+    taken: tuple[list[float], list[float]] = ([], [])
+    for _ in range(repeats):
+        for work, times in zip((ours, plain), taken, strict=True):
+            times.append(cpu_seconds(work))
+    return 1000 * min(taken[0]), 1000 * min(taken[1])
+
+
+def cpu_seconds(work: Callable[[], object]) -> float:
+    """Return the CPU seconds of `work`, all threads of the process."""
+    begun = time.process_time()
+    work()
+    return time.process_time() - begun
