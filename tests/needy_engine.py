@@ -1,12 +1,12 @@
-"""An engine that is nothing but its wish for a checkpoint, and the presets of it."""
+"""The draft engine with a wish for a checkpoint, and presets with and without that wish."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import Any
 
+from lipsync.engines.draft.engine import DraftEngine
 from lipsync.presets import Preset
-from lipsync.types import EngineSpec
 
 ENGINE = ("needy", "needy_engine:NeedyEngine")  # for lipsync.engines.ENGINES
 TRANSLATED = {"zh-CN": {"title": "精细", "sentence": "需要模型。"}}
@@ -16,14 +16,10 @@ PRESETS = [
 ]
 
 
-class NeedyEngine:
-    """An engine, as far as the screen looks at one, that wants the checkpoint ``tiny``."""
+class NeedyEngine(DraftEngine):
+    """Wants the checkpoint ``tiny``, and paints without it."""
 
-    spec = EngineSpec("needy", "The needy engine", "Apache-2.0", "none", 16)
-
-    @dataclass(frozen=True)
-    class Settings:
-        steps: int = field(default=20, metadata={"low": 1, "high": 50})
+    spec = replace(DraftEngine.spec, name="needy")
 
     @classmethod
     def needed_weights(cls, settings: Any) -> tuple[str, ...]:
