@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Protocol
 
 from playwright.sync_api import Browser, Page, expect
 from served_app import ServedApp
@@ -58,7 +59,13 @@ def await_comparison(page: Page) -> None:
     expect(page.locator("#cancel")).to_be_disabled(timeout=JOB_SECONDS * 1000)
 
 
-def await_empty(app: ServedApp, seconds: float) -> None:
+class KeepsFolders(Protocol):
+    """An app whose job folders can be looked at."""
+
+    def job_folders(self) -> list[Path]: ...
+
+
+def await_empty(app: KeepsFolders, seconds: float) -> None:
     """Wait until no job has a folder any more."""
     deadline = time.monotonic() + seconds
     while app.job_folders():
