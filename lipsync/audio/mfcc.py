@@ -75,7 +75,7 @@ def _above_zero(power: np.ndarray) -> np.ndarray:
 
 
 def _mel_triangles() -> np.ndarray:
-    """Return (26, 257) triangles whose corners lie on whole bins, evenly spaced on the mel scale."""
+    """Return (26, 257) triangles, corners on whole bins, evenly spaced on the mel scale."""
     top = 2595.0 * np.log10(1.0 + RATE / 2 / 700.0)
     hertz = 700.0 * (10.0 ** (np.linspace(0.0, top, _NUM_FILTERS + 2) / 2595.0) - 1.0)
     corners = np.floor((_FFT + 1) * hertz / RATE)[:, None]
