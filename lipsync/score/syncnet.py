@@ -200,7 +200,10 @@ def cut_strips(frames: Iterable[Tensor], windows: int) -> Iterator[Tensor]:
 
 
 def load_syncnet(
-    path: Path, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
+    path: Path,
+    params: SyncNetParams | None = None,
+    device: torch.device | str = "cpu",
+    dtype: torch.dtype = torch.float32,
 ) -> SyncNet:
     """Build the network with the weights of the published `syncnet_v2.model`, ready to judge.
 
@@ -209,7 +212,7 @@ def load_syncnet(
     """
     state = map_weights(path)
     with torch.device("meta"):
-        network = SyncNet()
+        network = SyncNet(params)
     needed = network.state_dict()
     if not any(name in state.weights for name in ("netcnnlip.0.weight", "netcnnaud.0.weight")):
         raise InputError(
