@@ -15,11 +15,11 @@ from golden_recipe import make_input, make_state
 from safetensors.torch import save_file
 from torch import Tensor
 
-from lipsync.nn.checkpoint import map_weights
 from lipsync.engines.latentsync.params import UNetParams
 from lipsync.engines.latentsync.unet import UNet
 from lipsync.engines.latentsync.unet_checkpoint import load_unet
 from lipsync.errors import InputError
+from lipsync.nn.checkpoint import map_weights
 
 TINY = UNetParams(
     in_channels=13,
