@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lipsync.errors import InputError
+from lipsync.score.medians import running_median
 
 RATE = 25  # windows a second
 MAX_SHIFT = 15  # frames
@@ -102,7 +103,7 @@ class SyncMeter:
             confidence=middle - float(curve[best]),
             shifts=shifts[::-1],
             curve=curve[::-1],
-            per_window=_running_median(single, 0.0 if self._compat else np.nan),
+            per_window=running_median(single, _SMOOTH, 0.0 if self._compat else np.nan),
             distances=distances,
         )
 
@@ -130,14 +131,3 @@ class SyncMeter:
             apart = lips - np.stack(sounds) + np.float32(_STEP)
             row[before : before + len(sounds)] = np.linalg.norm(apart, axis=1)
         return row
-
-
-def _running_median(values: np.ndarray, beyond: float) -> np.ndarray:
-    """Return the median of the nine values around each known one; NaN is none and stays NaN."""
-    half = _SMOOTH // 2
-    padded = np.pad(values, half, constant_values=beyond)
-    around = np.lib.stride_tricks.sliding_window_view(padded, _SMOOTH)
-    smooth = np.full_like(values, np.nan)
-    is_known = np.isfinite(values)
-    smooth[is_known] = np.nanmedian(around[is_known], axis=1)
-    return smooth
