@@ -37,12 +37,13 @@ def check(family: Family) -> Iterator[Check | Skip]:
         if not path.exists():
             yield Skip(f"{family.name}.{stem}", f"there is no {name} among the clips")
             continue
-        count = max(case["frames"] for key, case in results.items() if key.startswith(stem))
+        count = max(case["frames"] for key, case in results.items() if key.startswith(f"{stem}_"))
         faces = list(islice(read_faces(path), count))
         means = np.array([face[..., ::-1].mean(axis=(0, 1)) for face in faces])
         recorded = family.arrays[f"{stem}_mean224"]
         yield Check(f"{family.name}.{stem}_mean224", largest_error(means, recorded), PIXEL)
-        yield from check_embeddings(family, stem, faces, networks["plain"])
+        if f"{stem}_direct_plain_lipnorm" in family.arrays:
+            yield from check_embeddings(family, stem, faces, networks["plain"])
         for kind, network in networks.items():
             yield from check_clip(family, stem, kind, measure(network, faces, family, stem))
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+import conformance_sfd
 import numpy as np
 import torch
 from golden_folder import Check, Family, Skip, largest_error
@@ -25,18 +26,13 @@ VOICE = "demo1_audio.wav"
 
 def check(family: Family) -> Iterator[Check | Skip]:
     """Compare every array that a part of ours answers for; name those without one."""
-    parts: dict[str, Callable[[Family], Iterator[Check | Skip]]] = {
-        "lip": check_syncnet,
-        "mfcc": check_features,
-    }
-    answered = ("lip", "aud", "mfcc", "pcm_")
-    if "lip64" in family.arrays:
-        for part in parts.values():
+    answered: list[str] = []
+    for first, (beginnings, part) in PARTS.items():
+        if first in family.arrays:
+            answered += beginnings
             yield from part(family)
-    else:
-        answered = ()
     for key in family.arrays:
-        if not key.startswith(answered):
+        if not key.startswith(tuple(answered)):
             yield Skip(f"{family.name}.{key}", "not built yet")
 
 
@@ -103,3 +99,11 @@ def check_features(family: Family) -> Iterator[Check | Skip]:
     for key, samples in (("mfcc", voice[:48000]), ("mfcc_speech_700", voice[30000:30700])):
         error = largest_error(mfcc(samples), family.arrays[key])
         yield Check(f"{family.name}.{key}", error, FEATURE)
+
+
+# an array that tells that a part is there -> how the part's arrays begin, and who compares them
+PARTS: dict[str, tuple[tuple[str, ...], Callable[[Family], Iterator[Check | Skip]]]] = {
+    "lip64": (("lip", "aud"), check_syncnet),
+    "mfcc_lengths": (("mfcc", "pcm_"), check_features),
+    "sfd_shapes": (("sfd_", "nms_"), conformance_sfd.check),
+}

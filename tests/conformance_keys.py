@@ -8,9 +8,10 @@ import torch
 from golden_folder import Check, Family, Skip
 from torch import nn
 
+from lipsync.score.sfd import S3FDNet
 from lipsync.score.syncnet import SyncNet
 
-NETWORKS: Mapping[str, Callable[[], nn.Module]] = {"S": SyncNet}
+NETWORKS: Mapping[str, Callable[[], nn.Module]] = {"S": SyncNet, "S3FDNet": S3FDNet}
 
 
 def check(family: Family) -> Iterator[Check | Skip]:
