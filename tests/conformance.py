@@ -2,11 +2,11 @@
 
     python tests/conformance.py DIR [--clips DIR]
 
-DIR holds families of vectors: NAME.json says what was asked, NAME.npz what came out. The family
-`a_b_c` is checked by the module ``conformance_a_b_c``, ``conformance_a_b`` or ``conformance_a`` of
-this folder, the first that there is, through its ``check(family)``, which yields a `Check` or a
-`Skip` per vector; a family without a module is skipped by name. Exit code 1 on a miss, 2 where
-nothing could be compared.
+DIR holds families of vectors: NAME.json says what was asked, NAME.npz what came out; either may be
+missing. The family `a_b_c` is checked by the module ``conformance_a_b_c``, ``conformance_a_b`` or
+``conformance_a`` of this folder, the first that there is, through its ``check(family)``, which
+yields a `Check` or a `Skip` per vector; a family without a module is skipped by name. Exit code 1
+on a miss, 2 where nothing could be compared.
 """
 
 from __future__ import annotations
@@ -37,12 +37,13 @@ def find_checker(family: str) -> Checker | None:
 
 def compare(folder: Path, clips: Path) -> Iterator[Check | Skip]:
     """Check every family in `folder`, by name, one vector at a time."""
-    for path in sorted(folder.glob("*.json")):
-        checker = find_checker(path.stem)
+    names = {path.stem for ending in ("json", "npz") for path in folder.glob(f"*.{ending}")}
+    for name in sorted(names):
+        checker = find_checker(name)
         if checker is None:
-            yield Skip(path.stem, "not built yet")
+            yield Skip(name, "not built yet")
         else:
-            yield from checker(Family(path, clips))
+            yield from checker(Family(folder / f"{name}.json", clips))
 
 
 def main(arguments: list[str] | None = None) -> int:

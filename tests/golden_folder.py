@@ -59,14 +59,26 @@ class Family:
 
     @cached_property
     def facts(self) -> dict[str, Any]:
-        """The JSON: configs, salt, sizes, seeds, and outcomes that are single numbers."""
+        """The JSON: configs, salt, sizes, seeds, and outcomes that are single numbers.
+
+        Empty where the family has arrays only.
+        """
+        if not self.path.exists():
+            return {}
         facts: dict[str, Any] = json.loads(self.path.read_text(encoding="utf-8"))
         return facts
 
     @property
     def salt(self) -> str:
-        """What was put before every name when weights and inputs were drawn."""
-        return str(self.facts.get("salt", ""))
+        """What was put before every name when weights and inputs were drawn.
+
+        A family that does not say has the salt of its folder's others.
+        """
+        for path in (self.path, *sorted(self.path.parent.glob("*.json"))):
+            facts = self.facts if path == self.path else json.loads(path.read_text("utf-8"))
+            if isinstance(facts, dict) and "salt" in facts:
+                return str(facts["salt"])
+        return ""
 
     @cached_property
     def arrays(self) -> dict[str, np.ndarray]:

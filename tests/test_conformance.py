@@ -98,3 +98,15 @@ def test_pictures_are_cut_out_of_one_array(tmp_path: Path) -> None:
     found = Family(tmp_path / "a.json", tmp_path).pictures("faces")
     assert len(found) == 2
     assert all(np.array_equal(one, other) for one, other in zip(found, drawn, strict=True))
+
+
+def test_a_family_of_arrays_alone_is_run_with_its_folders_salt(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    np.savez(tmp_path / "teleport.npz", a=np.zeros(1))
+    (tmp_path / "others.json").write_text('{"salt": "sea"}')
+    (tmp_path / "plain.json").write_text("[1]")
+    family = Family(tmp_path / "teleport.json", tmp_path)
+    assert (family.facts, family.salt) == ({}, "sea")
+    assert conformance.main([str(tmp_path)]) == 2
+    assert "skip teleport: not built yet" in capsys.readouterr().out

@@ -15,11 +15,11 @@ from golden_recipe import make_input, make_state
 from safetensors.torch import save_file
 from torch import Tensor
 
-from lipsync.engines.latentsync.checkpoint import map_weights
 from lipsync.engines.latentsync.params import UNetParams
 from lipsync.engines.latentsync.unet import UNet
 from lipsync.engines.latentsync.unet_checkpoint import load_unet
 from lipsync.errors import InputError
+from lipsync.nn.checkpoint import map_weights
 
 TINY = UNetParams(
     in_channels=13,
@@ -155,7 +155,7 @@ def test_another_network_is_named(tmp_path: Path, other: UNetParams, found: str)
     path = save_torch(tmp_path / "other.pt", state_of(other))
     said = complaint(lambda: load_unet(path, TINY))
     assert said.startswith(f"other.pt {found}")
-    assert said.endswith("; choose the checkpoint that belongs to this preset.")
+    assert said.endswith("; choose the checkpoint that belongs here.")
 
 
 def test_a_network_with_motion_is_no_network_without(tmp_path: Path) -> None:

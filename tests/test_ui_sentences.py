@@ -30,7 +30,7 @@ PLAIN = re.compile(
     r"|LatentSync|OpenAI|PyTorch|UNet|Whisper"
     r"|\b(mp4|mov|mkv|webm|avi|gif|png|jpg|webp|wav|mp3|m4a|ogg|flac)\b"
     r"|`[^`]*`|https://huggingface\.co|HTTP|ZIP|MIT|LRS2|GAN|RAIL\+\+-M"
-    r"|SyncNet v2|Wav2Lip|InsightFace|CreativeML Open|Stable Diffusion"
+    r"|(?:Stable)?SyncNet(?: v2)?|Wav2Lip|InsightFace|CreativeML Open|Stable Diffusion"
     r"|（(?:ft-mse|tiny|small|buffalo_l)）"
     r"|'[^']*'|\*name|\b[xy]\b|\b(true|false)\b"
 )

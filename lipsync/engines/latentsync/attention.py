@@ -17,12 +17,14 @@ TRANSFORMER_EPS = 1e-6  # of the group norm in front of a transformer
 class Attention(nn.Module):
     """Multi-head attention, (N, L, width) -> (N, L, width), on itself or on a context."""
 
-    def __init__(self, width: int, heads: int, context_width: int | None = None) -> None:
+    def __init__(
+        self, width: int, heads: int, context_width: int | None = None, *, has_bias: bool = False
+    ) -> None:
         super().__init__()
         self.heads = heads
-        self.to_q = nn.Linear(width, width, bias=False)
-        self.to_k = nn.Linear(context_width or width, width, bias=False)
-        self.to_v = nn.Linear(context_width or width, width, bias=False)
+        self.to_q = nn.Linear(width, width, bias=has_bias)
+        self.to_k = nn.Linear(context_width or width, width, bias=has_bias)
+        self.to_v = nn.Linear(context_width or width, width, bias=has_bias)
         self.to_out = nn.Sequential(nn.Linear(width, width))
 
     def forward(self, hidden: Tensor, context: Tensor | None = None) -> Tensor:

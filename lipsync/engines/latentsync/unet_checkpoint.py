@@ -9,10 +9,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from lipsync.engines.latentsync.checkpoint import CHOOSE, MappedState, map_weights, take_weights
 from lipsync.engines.latentsync.params import UNetParams
 from lipsync.engines.latentsync.unet import UNet
 from lipsync.errors import InputError
+from lipsync.nn.checkpoint import CHOOSE, MappedState, map_weights, take_weights
 
 
 @dataclass(frozen=True)

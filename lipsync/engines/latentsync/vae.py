@@ -14,7 +14,7 @@ import torch
 from diffusers.models.autoencoders import AutoencoderKL
 from torch import Tensor
 
-from lipsync.engines.latentsync.checkpoint import map_weights, take_weights
+from lipsync.nn.checkpoint import map_weights, take_weights
 
 # older files call the parts of an attention by other names
 _RENAMED = {

@@ -1,7 +1,7 @@
 """Map a file of weights into memory and see whether a network can take it, wholly or not at all.
 
 Nothing is read before it is used, nothing in a file is executed, and a number is copied only where
-device or dtype ask for it.
+device or dtype ask for it. Files from before PyTorch 1.6 (2020) cannot be mapped: they are read.
 """
 
 from __future__ import annotations
@@ -19,8 +19,9 @@ from torch import Tensor, nn
 
 from lipsync.errors import InputError
 
-CHOOSE = "choose the checkpoint that belongs to this preset"
+CHOOSE = "choose the checkpoint that belongs here"
 _AGAIN = "fetch it again or choose another file"
+_OLD_TORCH = bytes.fromhex("80028a0a6cfc9c46f9206aa850192e")  # how files from before 1.6 begin
 
 
 @dataclass(frozen=True)
@@ -37,22 +38,24 @@ def map_weights(path: Path) -> MappedState:
     """Map a ``.safetensors`` file, or a torch file (``{"state_dict", "global_step"}`` or bare).
 
     The faces' size is known where the file states it as ``resolution``; published files do not.
-    Nothing in the file is executed. Raises InputError for a file that is absent, damaged, in the
-    torch format of before 1.6, or no mapping from names to tensors.
+    Nothing in the file is executed. Raises InputError for a file that is absent, damaged or no
+    mapping from names to tensors.
     """
     if not path.is_file():
         raise InputError(f"There is no checkpoint at {path}; choose a file that exists.")
     is_safetensors = path.suffix == ".safetensors"
-    if not is_safetensors and not zipfile.is_zipfile(path):
-        raise InputError(
-            f"{path.name} is damaged, or not written by PyTorch 1.6 or later; {_AGAIN}."
-        )
+    is_zip = zipfile.is_zipfile(path)
+    if not is_safetensors and not is_zip and not _is_old_torch(path):
+        raise InputError(f"{path.name} is damaged, or not written by PyTorch; {_AGAIN}.")
     try:
         if is_safetensors:
             found = _map_safetensors(path)
         else:
-            found = torch.load(path, map_location="cpu", mmap=True, weights_only=True)
-    except (SafetensorError, RuntimeError, pickle.UnpicklingError, OSError) as error:
+            found = torch.load(path, map_location="cpu", mmap=is_zip, weights_only=True)
+    except (
+        *(SafetensorError, RuntimeError, pickle.UnpicklingError, OSError),
+        *(EOFError, LookupError, ValueError),  # what a cut file of the old format ends in
+    ) as error:
         reason = str(error).strip().split("\n")[0][:200]
         raise InputError(
             f"{path.name} is not a checkpoint that can be read ({reason}); {_AGAIN}."
@@ -103,6 +106,11 @@ def take_weights(
     network.load_state_dict(dict(weights), strict=True, assign=True)
     # not the network's own `to`: that of diffusers warns of layers that this one does not have
     nn.Module.to(network, device=device, dtype=dtype).eval().requires_grad_(False)
+
+
+def _is_old_torch(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_OLD_TORCH)) == _OLD_TORCH
 
 
 def _map_safetensors(path: Path) -> dict[str, Any]:

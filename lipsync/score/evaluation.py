@@ -1,0 +1,126 @@
+"""A face and a sound through SyncNet, as they stream: what `syncnet` and `sync` make together.
+
+Faces come cropped, 25 a second; only a strip of a dozen is in memory. Where they come from and what
+the numbers are worth is not known here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+import numpy as np
+import torch
+
+from lipsync.audio.mfcc import mfcc
+from lipsync.audio.signals import RATE as SOUND_RATE
+from lipsync.errors import InputError
+from lipsync.score.sync import MAX_SHIFT, RATE, SyncMeasure, SyncMeter
+from lipsync.score.syncnet import (
+    COLUMNS_PER_FRAME,
+    SOUND_COLUMNS,
+    WINDOW,
+    StripSyncNet,
+    cut_strips,
+)
+from lipsync.types import Checkpoint
+
+_STRIP = 8  # windows at once; more are no quicker, they outgrow a processor's caches
+_FRAME_SAMPLES = SOUND_RATE // RATE
+_WINDOW_SAMPLES = 3440  # that 20 columns of the coefficients are made from
+_SILENT_DB = -60.0
+
+
+def measure_sync(
+    network: StripSyncNet,
+    faces: Iterable[np.ndarray],
+    samples: np.ndarray,
+    *,
+    start: int = 0,
+    compat: bool = False,
+    checkpoint: Checkpoint = lambda: None,
+) -> SyncMeasure:
+    """Hold (224, 224, 3) uint8 RGB faces, 25 a second, against (N,) float32 samples at 16 kHz.
+
+    `start` is the frame of the sound's time at which the first face is seen: a face that comes late
+    into a clip is held against what is heard before it, too. `compat` counts as the published
+    evaluation does: of n frames n - 5 windows (one fewer than there are), and zeros for what is
+    beyond the sound's ends; it knows no other start than 0. `checkpoint` is called before each
+    strip. Raises InputError where the sound is silent or the faces are too few.
+    """
+    if compat and start:
+        raise ValueError("the published evaluation has the sound cut to the face")
+    if not compat:
+        _require_sound(samples)
+    num_frames = len(samples) // _FRAME_SAMPLES
+    if compat:
+        faces, num_sounds = islice(faces, num_frames), num_frames - WINDOW
+    else:
+        num_sounds = (len(samples) - _WINDOW_SAMPLES) // _FRAME_SAMPLES + 1
+    lead = min(start, MAX_SHIFT)
+    hearing = _Hearing(network, samples, start - lead, num_sounds)
+    meter = SyncMeter(lead=lead, compat=compat)
+    lips = embed_faces(network, faces, checkpoint)
+    seen = 0
+    for windows in _without_last(lips) if compat else lips:
+        meter.see(windows)
+        seen += len(windows)
+        sounds = hearing.embed_until(seen if compat else start + seen + MAX_SHIFT)
+        meter.hear(sounds, is_last=hearing.is_over)
+    return meter.finish()
+
+
+@torch.inference_mode()
+def embed_faces(
+    network: StripSyncNet, faces: Iterable[np.ndarray], checkpoint: Checkpoint = lambda: None
+) -> Iterator[np.ndarray]:
+    """Yield (n, D) float32, one row for each five (224, 224, 3) uint8 RGB faces in succession."""
+    weight = next(network.parameters())
+    # the network was trained on pictures whose colours come blue first
+    planes = (torch.from_numpy(face[..., ::-1].copy()).permute(2, 0, 1) for face in faces)
+    for strip in cut_strips(planes, _STRIP):
+        checkpoint()
+        yield network.embed_strip(strip.to(weight.device, weight.dtype)).float().cpu().numpy()
+
+
+class _Hearing:
+    """The sound's windows, embedded in order as far as somebody asks."""
+
+    def __init__(
+        self, network: StripSyncNet, samples: np.ndarray, first: int, num_sounds: int
+    ) -> None:
+        self._network = network
+        columns = torch.from_numpy(mfcc(samples).astype(np.float32))
+        # (windows, 13, 20), a view
+        self._windows = columns.unfold(1, SOUND_COLUMNS, COLUMNS_PER_FRAME).transpose(0, 1)
+        self._windows = self._windows[: max(num_sounds, 0)]
+        self._next = first
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the last window has been asked for."""
+        return self._next >= len(self._windows)
+
+    @torch.inference_mode()
+    def embed_until(self, stop: int) -> np.ndarray:
+        """Return (n, D) float32 of the windows before `stop` that were not asked for yet."""
+        weight = next(self._network.parameters())
+        windows = self._windows[self._next : stop, None]
+        self._next = max(self._next, stop)
+        heard = self._network.embed_sound(windows.to(weight.device, weight.dtype))
+        return heard.float().cpu().numpy()
+
+
+def _without_last(batches: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+    """Yield the rows of all batches but for the very last one."""
+    held: np.ndarray | None = None
+    for batch in batches:
+        rows = batch if held is None else np.concatenate([held, batch])
+        yield rows[:-1]
+        held = rows[-1:]
+
+
+def _require_sound(samples: np.ndarray) -> None:
+    loudest = 20 * np.log10(np.abs(samples).max(initial=0.0) + 1e-9)
+    if loudest < _SILENT_DB:
+        raise InputError("The sound is silent, so there is nothing to compare the mouth with.")

@@ -1,0 +1,27 @@
+"""Names and shapes of whole networks, built without memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+
+import torch
+from golden_folder import Check, Family, Skip
+from torch import nn
+
+from lipsync.score.sfd import S3FDNet
+from lipsync.score.syncnet import SyncNet
+
+NETWORKS: Mapping[str, Callable[[], nn.Module]] = {"S": SyncNet, "S3FDNet": S3FDNet}
+
+
+def check(family: Family) -> Iterator[Check | Skip]:
+    """Compare the names and shapes of every network that there is."""
+    for name, shapes in family.facts.items():
+        if name not in NETWORKS:
+            yield Skip(f"{family.name}.{name}", "not built yet")
+            continue
+        with torch.device("meta"):
+            network = NETWORKS[name]()
+        ours = {key: list(value.shape) for key, value in network.state_dict().items()}
+        wrong = [key for key in ours.keys() | shapes if ours.get(key) != shapes.get(key)]
+        yield Check(f"{family.name}.{name} ({len(shapes)} names)", len(wrong), 0)
