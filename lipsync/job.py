@@ -38,7 +38,7 @@ from lipsync.media.probe import Limits, at_rate, probe_clip, probe_voice
 from lipsync.media.sound import check_voice, read_audio
 from lipsync.media.timeline import num_output_frames, part_range, plan_timeline, trim_range
 from lipsync.media.writer import VideoWriter
-from lipsync.score.correlate import judge_clip
+from lipsync.score.judges import Judge
 from lipsync.steps import map_steps
 from lipsync.types import (
     Alignment,
@@ -355,7 +355,7 @@ def _make_scene(
 
 
 def judge_written(
-    written: Path, job: Job, track: FaceTrack, detector: Detector, clock: TimeLeft
+    written: Path, job: Job, track: FaceTrack, judge: Judge, detector: Detector, clock: TimeLeft
 ) -> Generator[Progress, None, tuple[SyncScore | None, str | None]]:
     """Judge the written file; having no score is no error, the reason is told."""
     clock.begin("score")
@@ -367,7 +367,7 @@ def judge_written(
     box = track.boxes[job.rows[shown[0]]]
     centre = (float(box[0] + box[2]) / 2, float(box[1] + box[3]) / 2)
     face = FaceChoice(click=centre, click_seconds=float(shown[0] / clip.fps))
-    judging = judge_clip(clip, heard, face, detector)
+    judging = judge.judge(clip, heard, face, detector)
     try:
         score = yield from show_steps("score", judging, clip.num_frames, clock)
     except InputError as reason:

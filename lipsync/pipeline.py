@@ -39,7 +39,7 @@ from lipsync.media.output import check_output, partial_file
 from lipsync.media.probe import Limits, probe_clip, probe_voice
 from lipsync.media.timeline import trim_range
 from lipsync.residence import Part, Residence
-from lipsync.score.correlate import judge_clip
+from lipsync.score.judges import Judge, choose_judge, open_judge
 from lipsync.steps import exhaust, map_steps
 from lipsync.types import (
     Engine,
@@ -93,6 +93,7 @@ class LipSyncPipeline:
         yield Progress("probe", 0, 1)
         job = self._plan(request)
         check_output(request.output, (request.video, request.audio))
+        judge = self._judge(request.judge) if request.score else None
         engine = self._engine(request.engine)
         total = len(job.rows)
         clock = TimeLeft(job.work.frames, self._speed.rates(job.work))
@@ -108,9 +109,9 @@ class LipSyncPipeline:
             reason: str | None = "scoring was switched off"
             with partial_file(request.output) as written:
                 yield from generate(job, written, engine, track, features, gallery, clock)
-                if request.score:
+                if judge is not None:
                     with self._detector() as detector:
-                        judging = judge_written(written, job, track, detector, clock)
+                        judging = judge_written(written, job, track, judge, detector, clock)
                         score, reason = yield from judging
         clock.end()
         self._speed.learn(job.work, clock.timings)
@@ -145,10 +146,14 @@ class LipSyncPipeline:
         return self._speed.expect(job.work) + (0.0 if is_loaded else LOADING_SECONDS)
 
     def score(
-        self, video: Path, audio: Path | None = None, face: FaceChoice | None = None
+        self,
+        video: Path,
+        audio: Path | None = None,
+        face: FaceChoice | None = None,
+        judge: str = "auto",
     ) -> SyncScore:
         """Judge any clip against its own sound or another file's; see `score_steps`."""
-        return exhaust(self.score_steps(video, audio, face))
+        return exhaust(self.score_steps(video, audio, face, judge=judge))
 
     def score_steps(
         self,
@@ -158,14 +163,17 @@ class LipSyncPipeline:
         *,
         start: float | None = None,
         end: float | None = None,
+        judge: str = "auto",
     ) -> Generator[Progress, None, SyncScore]:
         """Yield progress while a clip is judged; the generator's return value is the score.
 
         `start` and `end` (seconds) limit it to a part of the clip and the same part of the sound.
-        Closing the generator stops within a second. Raises `InputError` where there is nothing to
-        judge (no face, no sound, no speech, no movement).
+        `judge` is one of `score.judges.JUDGES`, or "auto": the best whose weights are here. Closing
+        the generator stops within a second. Raises `InputError` where there is nothing to judge (no
+        face, no sound, no speech, no movement), and for a judge that is not here.
         """
         yield Progress("probe", 0, 1)
+        asked = self._judge(judge)
         clip = probe_clip(video, self.limits)
         if clip.is_still:
             raise InputError(f"{video.name} is a single picture; a score needs a clip with sound.")
@@ -180,7 +188,7 @@ class LipSyncPipeline:
         with self._detector() as detector, run_beside(listening) as hearing:
             heard = yield from await_voice(hearing, clock, len(numbers))
             clock.begin("score")
-            judging = judge_clip(clip, heard, face or FaceChoice(), detector, numbers)
+            judging = asked.judge(clip, heard, face or FaceChoice(), detector, numbers)
             return (yield from show_steps("score", judging, len(numbers), clock))
 
     def find_faces(self, video: Path, seconds: float = 10.0) -> list[FoundFace]:
@@ -258,6 +266,9 @@ class LipSyncPipeline:
         check_detector(self._detector_name, engine.spec)
         on_card = engine.spec.wants_card and self.residence.device.type != "cpu"
         return plan_job(request, self.limits, engine, on_card)
+
+    def _judge(self, wish: str) -> Judge:
+        return open_judge(choose_judge(wish, self.store), self.residence)
 
     def _engine(self, name: str) -> Engine:
         with self._lock:

@@ -337,6 +337,7 @@ class Request:
     seed: int = 0
     quality: Literal["high", "lossless"] = "high"
     score: bool = True
+    judge: str = "auto"  # who scores: one of score.judges.JUDGES, or "auto": the best one here
 
 
 @dataclass(frozen=True)

@@ -64,6 +64,7 @@ class Copier:
         *,
         start: float | None = None,
         end: float | None = None,
+        judge: str = "auto",
     ) -> Generator[Progress, None, SyncScore]:
         self.judged.append((start, end))
         yield Progress("score", 0, 1)

@@ -26,6 +26,7 @@ from lipsync.face.follow import follow_faces
 from lipsync.face.gallery import Gallery
 from lipsync.face.mouth import measure_mouth
 from lipsync.face.track import choose_face
+from lipsync.score.verdict import Limits, find_verdict
 from lipsync.types import Audio, Clip, FaceChoice, FaceTrack, SyncScore
 
 RATE = 25  # Hz; every clip is judged at this rate, whatever its own
@@ -37,10 +38,11 @@ _MIN_FRAMES = 25  # one second of visible face
 _LOCAL = 25  # frames on each side that a per-second value looks at
 _STILL = 0.004  # IOD; a mouth that moves less says nothing
 _SILENT_DB = -60.0
+_LIMITS = Limits(lowest=0.35, good=0.7, offset=5)
 WORTH = (
-    "Compares three mouth measurements with the voice: good at finding offsets, wrong sound and "
-    "still mouths; it cannot tell a pretty result from an ugly one, and clips under 5 seconds can "
-    "score high by chance."
+    "From 0 to 1; compares three mouth measurements with the voice: good at finding offsets, wrong "
+    "sound and still mouths, but clips under 5 seconds can score high by chance; a proxy: it "
+    "agrees with people only about 7 times in 10, and rewards wide mouths."
 )
 
 
@@ -140,33 +142,33 @@ def score_track(track: FaceTrack, fps: Fraction, audio: Audio) -> SyncScore:
         confidence=confidence,
         offset_frames=offset,
         fps=Fraction(RATE),
-        verdict=_verdict(confidence, offset),
+        verdict=find_verdict(confidence, offset, _LIMITS),
         curve_offsets=tuple((np.flatnonzero(measured) - MAX_SHIFT).tolist()),
         curve=tuple(curve[measured].round(4).tolist()),
         per_second=tuple(_per_second(heard, seen, valid, offset, model)),
     )
 
 
-def judge_clip(
-    clip: Clip, audio: Audio, face: FaceChoice, detector: Detector, numbers: range | None = None
-) -> Generator[int, None, SyncScore]:
-    """Yield the count of frames looked at; the generator's return value is the score.
+class CorrelateJudge:
+    """The judge that is always there."""
 
-    `numbers` are the frames to look at (None = all); the sound starts with the first of them.
-    """
-    numbers = range(clip.num_frames) if numbers is None else numbers
-    tracks = yield from follow_faces(clip, numbers, detector, Gallery(0))
-    track = choose_face(tracks, face, clip.size, clip.fps, numbers)
-    return score_track(track, clip.fps, audio)
+    name = "correlate"
+    worth = WORTH
+    weights: tuple[str, ...] = ()
 
-
-def _verdict(confidence: float, offset: int) -> str:
-    if confidence < 0.35:
-        return "out of sync: the mouth does not follow this voice"
-    if abs(offset) > 4:
-        way = "early" if offset > 0 else "late"
-        return f"shifted: the sound comes {abs(offset) * 1000 // RATE} ms too {way}"
-    return "in sync" if confidence >= 0.7 else "roughly in sync"
+    def judge(
+        self,
+        clip: Clip,
+        audio: Audio,
+        face: FaceChoice,
+        detector: Detector,
+        numbers: range | None = None,
+    ) -> Generator[int, None, SyncScore]:
+        """As `judges.Judge` says."""
+        numbers = range(clip.num_frames) if numbers is None else numbers
+        tracks = yield from follow_faces(clip, numbers, detector, Gallery(0))
+        track = choose_face(tracks, face, clip.size, clip.fps, numbers)
+        return score_track(track, clip.fps, audio)
 
 
 def _per_second(

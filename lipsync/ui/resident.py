@@ -27,6 +27,7 @@ class Pipeline(Protocol):
         *,
         start: float | None = None,
         end: float | None = None,
+        judge: str = "auto",
     ) -> Generator[Progress, None, SyncScore]: ...
 
 
