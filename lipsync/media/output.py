@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,13 +24,30 @@ def check_output(output: Path, inputs: Iterable[Path] = ()) -> None:
     Its folder must exist and be writable, its name end in .mp4, .m4v or .mov, and it must not be
     a folder or one of the `inputs`, under whatever name.
     """
-    if output.is_dir():
-        raise OutputError(f"{output} is a folder; give the name of a file inside it.")
+    check_place(output, inputs)
     if output.suffix.lower() not in FORMATS:
         raise OutputError(
             f"The result is an MP4 video, but {output.name} does not end in .mp4; "
             "give a name that does."
         )
+
+
+def check_ending(output: Path, endings: Collection[str]) -> None:
+    """Raise `OutputError` unless the name of `output` ends in one of `endings`."""
+    if output.suffix.lower() not in endings:
+        raise OutputError(
+            f"{output.name} does not end in {' or '.join(endings)}; give a name that does."
+        )
+
+
+def check_place(output: Path, inputs: Iterable[Path] = ()) -> None:
+    """Raise `OutputError` unless a file of any kind can be written to `output`.
+
+    Its folder must exist and be writable, and it must not be a folder or one of the `inputs`, under
+    whatever name.
+    """
+    if output.is_dir():
+        raise OutputError(f"{output} is a folder; give the name of a file inside it.")
     folder = output.absolute().parent
     if not folder.is_dir():
         raise OutputError(f"There is no folder {folder}; create it or choose another.")
