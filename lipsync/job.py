@@ -382,10 +382,13 @@ def _preview(frame: Frame) -> np.ndarray:
 
 
 def remarks(
-    job: Job, skipped: tuple[Skipped, ...], models: tuple[WeightsCheckpoint, ...]
+    job: Job,
+    skipped: tuple[Skipped, ...],
+    models: tuple[WeightsCheckpoint, ...],
+    judges: tuple[WeightsCheckpoint, ...],
 ) -> Iterator[str]:
     """Yield plain sentences on what the user may not expect of this result, and on what may be
-    done with it, as `models` have made it."""
+    done with it, as `models` have made it and `judges` have scored it."""
     left_out = sum(span.end_seconds - span.start_seconds for span in skipped)
     total = len(job.rows) / job.clip.fps
     if left_out > 0.5 * total:
@@ -393,3 +396,5 @@ def remarks(
     for licence in dict.fromkeys(model.licence for model in models):
         titles = ", ".join(model.title for model in models if model.licence == licence)
         yield f"Made with {titles} under {licence.name}: {licence.meaning}"
+    for model in judges:
+        yield f"Scored by {model.title} under {model.licence.name}: {model.licence.meaning}"

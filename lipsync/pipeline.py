@@ -117,6 +117,8 @@ class LipSyncPipeline:
         self._speed.learn(job.work, clock.timings)
         keys = (*engine.needed_weights(job.settings), *detector_weights(self._detector_name))
         models = tuple(map(self.store.checkpoint, keys))
+        asked = judge.weights if judge and score else ()
+        judges = tuple(map(self.store.checkpoint, asked))
         result = Result(
             output=request.output,
             num_frames=total,
@@ -127,7 +129,7 @@ class LipSyncPipeline:
             score_reason=None if score else reason,
             skipped=skipped,
             timings=clock.timings,
-            notes=(*notes, *remarks(job, skipped, models)),
+            notes=(*notes, *remarks(job, skipped, models, judges)),
             models=tuple(model.title for model in models),
         )
         yield Progress("done", total, total, seconds_left=0.0, result=result)

@@ -18,6 +18,7 @@ from whisper.model import ModelDimensions, Whisper
 from lipsync.engines.latentsync.params import UNetParams
 from lipsync.engines.latentsync.unet import UNet
 from lipsync.engines.latentsync.vae import VAEParams, build_vae
+from lipsync.score.syncnet import SyncNet
 
 AUDIO_WIDTH = 32
 SMALL_UNET = UNetParams(
@@ -84,3 +85,9 @@ def write_whisper(folder: Path) -> None:
     state = make_state(Whisper(SMALL_WHISPER).state_dict())
     dims = dataclasses.asdict(SMALL_WHISPER)
     torch.save({"dims": dims, "model_state_dict": state}, folder / "tiny.pt")
+
+
+def write_syncnet(folder: Path) -> None:
+    """Write a SyncNet in its published size, 54 MB, as a bare state dict."""
+    folder.mkdir(parents=True)
+    torch.save(make_state(SyncNet().state_dict()), folder / "syncnet_v2.model")

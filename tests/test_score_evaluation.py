@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 import pytest
 import torch
@@ -10,8 +13,10 @@ from torch.nn import functional
 
 from lipsync.audio.mfcc import mfcc
 from lipsync.errors import InputError
-from lipsync.score.evaluation import embed_faces, measure_sync
+from lipsync.score.evaluation import cut_sounds, embed_faces, hold_faces, measure_sync
+from lipsync.score.sync import weigh_distances
 from lipsync.score.syncnet import StripSyncNet, SyncNet, SyncNetParams
+from lipsync.steps import exhaust
 
 TINY = SyncNetParams((2, 2, 2, 2, 2, 4), (2, 2, 2, 2, 2, 4), embedding=8)
 COUNT = 34  # frames
@@ -106,11 +111,41 @@ def test_a_glimpse_of_a_face_is_too_little(
 def test_only_a_strip_of_faces_is_taken_before_it_answers(
     network: SyncNet, faces: np.ndarray
 ) -> None:
-    """And whoever waits is asked before each strip whether to go on."""
-    taken, asked = [], []
-    film = (taken.append(number) or face for number, face in enumerate(faces))
-    answers = embed_faces(StripSyncNet(network), film, lambda: asked.append(len(taken)))
+    """And each strip is computed in a turn of its own, in which no face is waited for."""
+    taken, turn = [], threading.Lock()
+    film = (taken.append(turn.locked()) or face for face in faces)
+    answers = embed_faces(StripSyncNet(network), film, turn)
     assert next(answers).shape == (8, 8)
-    assert len(taken) == 12
-    assert sum(len(rows) for rows in answers) == COUNT - 4 - 8
-    assert asked[:2] == [12, 20]
+    assert taken == [False] * 12
+    turn.acquire()  # somebody else's
+    with ThreadPoolExecutor(1) as waiting:
+        more = waiting.submit(next, answers)
+        with pytest.raises(TimeoutError):
+            more.result(0.2)
+        turn.release()
+        assert more.result().shape == (8, 8)
+    assert sum(len(rows) for rows in answers) == COUNT - 4 - 16
+    assert len(taken) == COUNT
+
+
+def test_stretches_are_weighed_together(
+    network: SyncNet, faces: np.ndarray, samples: np.ndarray
+) -> None:
+    """Each alone is too short; together they say what the same windows of the whole do."""
+    strips, sounds = StripSyncNet(network), cut_sounds(samples)
+    whole = exhaust(hold_faces(strips, faces, sounds))
+    apart = np.full_like(whole, np.nan)
+    for start, stop in ((0, 15), (15, COUNT)):
+        rows = exhaust(hold_faces(strips, faces[start:stop], sounds, start=start))
+        apart[start : stop - 4] = rows
+        with pytest.raises(InputError, match=f"together for only {(stop - start) / 25:.2f} s"):
+            weigh_distances(rows)
+    np.testing.assert_allclose(
+        np.delete(apart, range(11, 15), 0), np.delete(whole, range(11, 15), 0), rtol=1e-4
+    )
+    assert np.isnan(apart[11:15]).all()
+    found = weigh_distances(apart)
+    assert np.isnan(found.per_window[11:15]).all()
+    zero = found.shifts == 0
+    wanted = np.nanmean(np.delete(whole, range(11, 15), 0)[:, 15])
+    assert found.curve[zero] == pytest.approx(wanted, rel=1e-4)

@@ -123,9 +123,9 @@ def test_what_is_heard_before_the_face_comes_is_held_against_it_too() -> None:
     np.testing.assert_array_equal(late.distances[known], found.distances[known])
 
 
-@pytest.mark.parametrize(("count", "said"), [(0, "0.0 s"), (20, "1.0 s")])
+@pytest.mark.parametrize(("count", "said"), [(0, "0.00 s"), (20, "0.96 s")])
 def test_too_short_a_face_is_said(count: int, said: str) -> None:
-    with pytest.raises(InputError, match=rf"visible for only {said}; a score needs 1 s or more"):
+    with pytest.raises(InputError, match=rf"together for only {said}; a score needs 1 s or more"):
         measure(*planted(count, 0))
 
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from lipsync.media.view import Picture
 from lipsync.score.medians import running_median
 from lipsync.score.syncnet import SIDE
 
@@ -24,6 +25,7 @@ _MIN_SIDE = 100.0  # px
 _SMOOTH = 13  # frames, odd
 _ROOM = 0.4  # of half a side, on either side of the box; twice that below
 _BEYOND = 110  # grey level outside the frame
+_RISE = 0.05  # of its height, by which S3FD's box lies higher than one around the mesh's points
 
 
 @dataclass(frozen=True)
@@ -113,6 +115,22 @@ def _fill_gaps(numbers: list[int], boxes: np.ndarray) -> BoxTrack:
     return BoxTrack(numbers[0], np.stack(sides, axis=1))
 
 
+def usual_boxes(boxes: np.ndarray) -> np.ndarray:
+    """Return (n, 4) boxes as S3FD sets them, of (n, 4) boxes around the mesh's points, px.
+
+    Detectors that learned from WIDER FACE, as S3FD did, take in the forehead and end above the
+    chin's edge; the mesh ends below the hair and on the edge. In units of the distance d from the
+    eyes to the mouth, boxes around the mesh reach from 0.84 d above the eyes to 0.65 d below the
+    mouth (medians on four real clips: 0.80 to 0.85 and 0.61 to 0.69) and are 2.05 d wide; three
+    published examples of such detectors have 0.9 to 1.1 d, 0.4 to 0.65 d and 1.8 to 2.1 d: as
+    large within 3 %, and a twentieth of the height further up.
+    """
+    rise = _RISE * (boxes[:, 3] - boxes[:, 1])
+    moved = np.asarray(boxes, np.float64).copy()
+    moved[:, [1, 3]] -= rise[:, None]
+    return moved
+
+
 def smooth_path(boxes: np.ndarray, *, compat: bool = False) -> CropPath:
     """Return where to cut along (n, 4) boxes, by a running median over half a second.
 
@@ -139,8 +157,8 @@ def crop_rectangle(half_side: float, x: float, y: float, size: tuple[int, int]) 
     )
 
 
-def crop_face(frame: np.ndarray, where: Rectangle) -> np.ndarray:
-    """Return (224, 224, 3) uint8 cut out of a (H, W, 3) uint8 frame, grey beyond its edges."""
+def crop_face(frame: Picture, where: Rectangle) -> np.ndarray:
+    """Return (224, 224, 3) uint8 cut out of a (H, W, 3) RGB frame, grey beyond its edges."""
     height, width = frame.shape[:2]
     shape = (where.bottom - where.top, where.right - where.left, 3)
     canvas = np.full(shape, _BEYOND, np.uint8)

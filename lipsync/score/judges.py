@@ -76,8 +76,13 @@ def open_judge(name: str, residence: Residence) -> Judge:
 
     Raises InputError for an unknown name.
     """
-    _known(name)
-    return CorrelateJudge()
+    if _known(name) == "correlate":
+        return CorrelateJudge()
+    # with PyTorch, which takes a second of a start
+    from lipsync.score.stable_judge import StableSyncNetJudge
+    from lipsync.score.syncnet_judge import SyncNetJudge
+
+    return SyncNetJudge(residence) if name == "syncnet" else StableSyncNetJudge(residence)
 
 
 def _known(name: str) -> str:

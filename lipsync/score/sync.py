@@ -79,33 +79,15 @@ class SyncMeter:
         self._is_sound_over = is_last
         self._measure()
 
-    def finish(self) -> SyncMeasure:
-        """Return what all of it says; raises InputError where it is too short to say anything."""
+    def end(self) -> np.ndarray:
+        """Return the (W, 31) float32 distances of all windows seen; NaN where there is no sound."""
         self._is_sound_over = True
         self._measure()
-        count = len(self._rows)
-        distances = np.array(self._rows, np.float32).reshape(count, 2 * self._max_shift + 1)
-        known = np.isfinite(distances).sum(axis=0)
-        measured = np.flatnonzero(known >= (1 if self._compat else MIN_WINDOWS))
-        if not measured.size:
-            seconds = (count + WINDOW - 1) / RATE if count else 0.0
-            raise InputError(
-                f"The face is visible for only {seconds:.1f} s; a score needs 1 s or more."
-            )
-        curve = np.nanmean(distances[:, measured].astype(np.float64), axis=0)
-        best = int(curve.argmin())
-        middle = float(np.median(curve))
-        single = middle - distances[:, measured[best]].astype(np.float64)
-        shifts = self._max_shift - measured  # a sound that belongs 3 windows later is 3 too late
-        return SyncMeasure(
-            offset=int(shifts[best]),
-            distance=float(curve[best]),
-            confidence=middle - float(curve[best]),
-            shifts=shifts[::-1],
-            curve=curve[::-1],
-            per_window=running_median(single, _SMOOTH, 0.0 if self._compat else np.nan),
-            distances=distances,
-        )
+        return np.array(self._rows, np.float32).reshape(-1, 2 * self._max_shift + 1)
+
+    def finish(self) -> SyncMeasure:
+        """Return what all of it says; raises InputError where it is too short to say anything."""
+        return weigh_distances(self.end(), compat=self._compat)
 
     def _measure(self) -> None:
         """Hold against each other what has all its sounds, and forget what nobody needs."""
@@ -131,3 +113,34 @@ class SyncMeter:
             apart = lips - np.stack(sounds) + np.float32(_STEP)
             row[before : before + len(sounds)] = np.linalg.norm(apart, axis=1)
         return row
+
+
+def weigh_distances(distances: np.ndarray, *, compat: bool = False) -> SyncMeasure:
+    """Return what (W, 31) distances say; a row without numbers is a moment that shows no face.
+
+    Raises InputError where no shift has a second's worth of windows (`compat`: a single one).
+    """
+    known = np.isfinite(distances)
+    measured = np.flatnonzero(known.sum(axis=0) >= (1 if compat else MIN_WINDOWS))
+    if not measured.size:
+        count = int(known.any(axis=1).sum())
+        seconds = (count + WINDOW - 1) / RATE if count else 0.0
+        raise InputError(
+            f"Face and sound are there together for only {seconds:.2f} s; "
+            "a score needs 1 s or more."
+        )
+    curve = np.nanmean(distances[:, measured].astype(np.float64), axis=0)
+    best = int(curve.argmin())
+    middle = float(np.median(curve))
+    single = middle - distances[:, measured[best]].astype(np.float64)
+    # a sound that belongs 3 windows later is 3 too late
+    shifts = distances.shape[1] // 2 - measured
+    return SyncMeasure(
+        offset=int(shifts[best]),
+        distance=float(curve[best]),
+        confidence=middle - float(curve[best]),
+        shifts=shifts[::-1],
+        curve=curve[::-1],
+        per_window=running_median(single, _SMOOTH, 0.0 if compat else np.nan),
+        distances=distances,
+    )
