@@ -79,6 +79,20 @@ def add_baseline(record: Mapping[str, Any], baseline: SyncScore) -> dict[str, An
     return {**record, "baseline": score_to_json(baseline)}
 
 
+def add_repair(record: Mapping[str, Any], score: SyncScore, frames: int) -> dict[str, Any]:
+    """Return `record` for a copy whose sound was moved by `frames` at `score.fps` and whose score
+    is `score` now; what was moved before counts in."""
+    moved = record.get("repaired_offset_frames", 0) + frames
+    repaired = {"score": score_to_json(score), "score_reason": None}
+    return {**record, **repaired, "repaired_offset_frames": moved}
+
+
+def repaired_ms(record: Mapping[str, Any]) -> int | None:
+    """Return by how many milliseconds the sound was moved, > 0 later; None = not at all."""
+    frames = record.get("repaired_offset_frames")
+    return None if frames is None else round(frames * 1000 / Fraction(record["score"]["fps_exact"]))
+
+
 def _settings(request: Request, preset: str | None) -> dict[str, Any]:
     face = request.face
     made_with = make_settings(request.engine, request.settings)  # what was left out, too

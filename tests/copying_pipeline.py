@@ -22,6 +22,7 @@ class Copier:
         """`error` is raised in the middle of a job; without `baseline` no source has speech."""
         self.requests: list[Request] = []
         self.judged: list[tuple[float | None, float | None]] = []  # start and end, seconds
+        self.asked: list[tuple[str, FaceChoice | None]] = []  # of whom, about which face
         self.closed = threading.Event()
         self._error = error
         self._baseline = baseline
@@ -67,6 +68,7 @@ class Copier:
         judge: str = "auto",
     ) -> Generator[Progress, None, SyncScore]:
         self.judged.append((start, end))
+        self.asked.append((judge, face))
         yield Progress("score", 0, 1)
         if self._baseline is None:
             raise InputError("The clip has no speech; score one with a voice.")

@@ -119,7 +119,7 @@ def test_hostile_names_are_escaped(checker: Checker, tmp_path: Path, face_clip: 
     hostile.write_bytes(face_clip.read_bytes())
     steps = run(checker, [str(hostile)])
     assert all("<img" not in step["status"].get("value", "") for step in steps)
-    _, heading, _, card = checker.open_row(0, rows_of(steps), GUEST)
+    _, heading, _, card, _ = checker.open_row(0, rows_of(steps), GUEST)
     assert "<img" not in heading["value"] + card["value"]
     assert "&lt;img" in heading["value"]
 
@@ -188,14 +188,15 @@ def test_clip_that_has_gone_is_told(checker: Checker, tmp_path: Path) -> None:
 
 def test_opened_row_plays_and_shows_its_score(checker: Checker, clips: dict[str, str]) -> None:
     rows = rows_of(run(checker, [clips["good"], clips["broken"]]))
-    column, heading, player, card = checker.open_row(0, rows, GUEST)
+    column, heading, player, card, repair = checker.open_row(0, rows, GUEST)
     assert column["visible"] is True
     assert "=good, 好的.mp4" in heading["value"]
     assert player["visible"] is True
     assert player["value"]["before"] is None
     assert player["value"]["after"]["frames"] == rows[0].clip.num_frames  # type: ignore[union-attr]
     assert card["value"]
-    _, _, player, card = checker.open_row(1, rows, GUEST)
+    assert repair["visible"] is False
+    _, _, player, card, _ = checker.open_row(1, rows, GUEST)
     assert player["visible"] is False
     assert 'role="alert"' in card["value"]
 
@@ -203,4 +204,4 @@ def test_opened_row_plays_and_shows_its_score(checker: Checker, clips: dict[str,
 @pytest.mark.parametrize("forged", [None, True, -1, 1, 2, 0.0, "0", [0], {"id": 0}, 10**30])
 def test_forged_row_opens_nothing(checker: Checker, forged: Any) -> None:
     rows = [Row(Path("a.mp4"), reason="broken"), Row(Path("waiting.mp4"))]
-    assert checker.open_row(forged, rows, GUEST) == [gr.skip()] * 4
+    assert checker.open_row(forged, rows, GUEST) == [gr.skip()] * 5

@@ -31,9 +31,10 @@ def make_score(
     verdict: str = "in sync",
     offset: int = 0,
     per_second: tuple[float | None, ...] = (0.9, 0.8),
+    judge: str = "correlate",
 ) -> SyncScore:
     return SyncScore(
-        "correlate", "good enough", confidence, offset, Fraction(25), verdict, per_second=per_second
+        judge, "good enough", confidence, offset, Fraction(25), verdict, per_second=per_second
     )
 
 
@@ -84,8 +85,8 @@ def test_browser_is_told_plain_json_in_the_visitors_language() -> None:
     assert told[6]["state"] == "waiting"
     assert told[2] == {
         **{"id": 2, "name": "shifted.mp4", "seconds": 8.0, "state": "scored", "note": ""},
-        **{"rank": 1.0, "level": "poor", "verdict": "有偏移", "confidence": 0.99},
-        **{"offset": -400, "worst": 1},
+        **{"rank": 1.0, "level": "poor", "verdict": "不同步", "confidence": 0.99},
+        **{"judge": "correlate", "offset": -400, "worst": 1},
     }
     assert (told[1]["note"], told[1]["confidence"]) == ("It is broken.", None)
     assert "served" not in json.dumps(told)
@@ -98,10 +99,31 @@ def test_short_clip_is_noted() -> None:
 
 
 def test_summary_counts_what_is_in_sync_and_what_could_not_be_scored() -> None:
-    assert summarise(ROWS, ENGLISH) == "5 clips scored · 2 in sync · one could not be scored"
+    told = "5 clips scored · 1 in sync · 1 slightly off · mean confidence 0.52 · one could not be"
+    assert summarise(ROWS, ENGLISH) == f"{told} scored"
     assert summarise(ROWS[:1], ENGLISH) == "One clip scored · 1 in sync"
     assert summarise([replace(ROWS[0], score=None, reason="x")], ENGLISH).startswith("One could")
     assert summarise([], ENGLISH) == ""
+
+
+def test_numbers_of_two_judges_are_never_mixed() -> None:
+    others = [
+        make_row(f"other{number}.mp4", make_score(confidence, judge="syncnet"))
+        for number, confidence in enumerate((9.0, 0.5, 6.5))
+    ]
+    rows = [make_row("fine.mp4", make_score(0.95)), *others, make_row("good.mp4", make_score(0.75))]
+    names = [row.name.removesuffix(".mp4") for row in worst_first(rows)]
+    assert names == ["good", "fine", "other1", "other2", "other0"]
+    said = summarise(rows, ENGLISH)
+    assert "mean confidence of correlate 0.85 · mean confidence of syncnet 5.33" in said
+    assert "mean" not in summarise(rows[:2], ENGLISH)  # one each
+    assert [row["judge"] for row in describe_rows(rows[:2], ENGLISH)] == ["correlate", "syncnet"]
+
+
+def test_repaired_copy_says_so() -> None:
+    row = replace(make_row("a-repaired.mp4", make_score()), repaired_ms=-320)
+    (told,) = describe_rows([row], ENGLISH)
+    assert told["note"] == "Offset repaired: the sound was moved by −320 ms."
 
 
 def test_csv_holds_every_finished_row_worst_first() -> None:
@@ -116,6 +138,7 @@ def test_csv_holds_every_finished_row_worst_first() -> None:
         "offset_ms": "-400.0",
         "offset_frames": "-10",
         "judge": "correlate",
+        "distance": "",
         "seconds": "8.0",
         "worst_second": "1",
         "reason": "",

@@ -148,17 +148,116 @@ VERDICTS = {
     "out of sync: the mouth does not follow this voice": "bad",
     "something a later judge says": "plain",
 }
+OFFSETS = {"poor": 5, "bad": 9}
 
 
 def test_every_level_has_a_shape_of_its_own() -> None:
     shapes = set()
     for verdict, level in VERDICTS.items():
-        score = replace(SCORE, verdict=verdict)
+        score = replace(SCORE, verdict=verdict, offset_frames=OFFSETS.get(level, 1))
         assert level_of(score) == level
         card = score_card(score, None, None, EN, None)
         assert f'class="score-verdict score-{level}"' in card
         shapes.add(re.search(r'class="score-shape" aria-hidden="true">(.)<', card)[1])
     assert len(shapes) == len(VERDICTS)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "frames", "said"),
+    [
+        ("in sync", -1, "In sync"),
+        ("in sync", 2, "Slightly off"),
+        ("roughly in sync", 0, "Slightly off"),
+        ("shifted: the sound comes 80 ms too late", -2, "Slightly off"),
+        ("shifted: the sound comes 160 ms too early", 4, "Slightly off"),
+        ("roughly in sync", 5, "Out of sync"),
+        ("shifted: the sound comes 320 ms too early", 8, "Out of sync"),
+        (
+            "out of sync: the mouth does not follow this voice",
+            0,
+            "Out of sync: the mouth does not follow this voice",
+        ),
+        ("something a later judge says", 9, "Something a later judge says"),
+    ],
+)
+def test_verdict_is_one_of_three_plain_ones(verdict: str, frames: int, said: str) -> None:
+    score = replace(SCORE, verdict=verdict, offset_frames=frames)
+    assert f"</span> {said}</p>" in score_card(score, None, None, EN, None)
+
+
+@pytest.mark.parametrize(("frames", "is_there"), [(0, 0), (1, 0), (-1, 0), (2, 1), (-2, 1)])
+def test_offset_can_be_fixed_from_two_frames_on(frames: int, is_there: int) -> None:
+    card = score_card(replace(SCORE, offset_frames=frames), None, None, EN, "player", can_fix=True)
+    assert card.count(">Fix offset</button>") == is_there
+    assert card.count("One frame (40 ms) is normal") == is_there
+    assert "moves the sound by −80 ms" in card or frames != -2
+    assert "Fix offset" not in score_card(replace(SCORE, offset_frames=9), None, None, EN, "player")
+
+
+def test_a_mouth_that_does_not_follow_is_no_matter_of_offset() -> None:
+    score = replace(SCORE, offset_frames=9, verdict="out of sync: the mouth does not follow this")
+    assert "may not help" in score_card(score, None, None, EN, "player", can_fix=True)
+
+
+SYNCNET = replace(
+    SCORE,
+    judge="syncnet",
+    confidence=5.0,
+    distance=7.214,
+    curve=(12.0, 12.5, 12.25, 7.25, 12.5),
+    per_second=(8.0, 5.0, -1.0),
+)
+
+
+def test_bars_are_drawn_on_the_judges_own_scale() -> None:
+    card = score_card(SYNCNET, None, replace(SYNCNET, confidence=2.5), EN, None)
+    assert re.findall(r"height:([\d.]+)%", card) == ["80.0", "50.0", "0.0"]
+    assert 'class="score-line" style="bottom:25.0%"' in card
+    assert "from 0 to about 10<" in card
+    assert "from 0 to 1<" in score_card(SCORE, None, None, EN, None)
+    own = score_card(replace(SYNCNET, judge="another"), None, None, EN, None)
+    assert re.findall(r"height:([\d.]+)%", own) == ["100.0", "62.5", "0.0"]
+    assert "on its own scale<" in own
+
+
+def test_distance_is_told_where_there_is_one() -> None:
+    assert "Distance (LSE-D): 7.21; smaller is closer" in score_card(SYNCNET, None, None, EN, None)
+    assert "Distance" not in score_card(SCORE, None, None, EN, None)
+
+
+def marked(card: str) -> tuple[tuple[float, float], list[tuple[float, float]]]:
+    """Return where the mark is, and the points of the line."""
+    points = re.search(r'points="([^"]*)"', card)[1].split()
+    mark = re.search(r'd="M([\d.]+) ([\d.]+)h0"', card)
+    pairs = [pair.split(",") for pair in points]
+    return (float(mark[1]), float(mark[2])), [(float(x), float(y)) for x, y in pairs]
+
+
+def test_curve_of_distances_is_marked_at_its_lowest_point() -> None:
+    card = score_card(SYNCNET, None, None, EN, None)
+    mark, points = marked(card)
+    assert mark == points[3]
+    assert mark[1] == max(y for _, y in points)  # y grows downwards
+    assert "fits best at +40 ms" in card
+    assert "lower is closer" in card
+    # a dip by half of the judge's scale is half as deep as the drawing
+    assert mark[1] - points[2][1] == pytest.approx(17.0, abs=0.1)
+
+
+def test_mark_is_at_the_scores_own_offset_not_at_the_highest_point() -> None:
+    mark, points = marked(score_card(replace(SCORE, offset_frames=0), None, None, EN, None))
+    assert mark == points[2]
+    outside = score_card(replace(SCORE, offset_frames=9), None, None, EN, None)
+    assert "<polyline" in outside
+    assert "h0" not in outside
+
+
+def test_a_curve_that_hardly_moves_looks_flat() -> None:
+    _, points = marked(
+        score_card(replace(SCORE, curve=(0.1, 0.12, 0.1, 0.14, 0.1)), None, None, EN, None)
+    )
+    heights = [y for _, y in points]
+    assert max(heights) - min(heights) < 2
 
 
 def test_chinese_card_has_no_english_words() -> None:

@@ -24,11 +24,11 @@ from lipsync.ui.check_table import Row, describe_rows, summarise, write_csv
 from lipsync.ui.jobs import Job, Jobs, bring_in, session_of
 from lipsync.ui.numbers import is_whole
 from lipsync.ui.player import Film, player_value
-from lipsync.ui.previews import middle_picture
+from lipsync.ui.previews import file_address, middle_picture
 from lipsync.ui.resident import Pipeline
-from lipsync.ui.score_card import score_card
+from lipsync.ui.score_card import score_card, signed
 from lipsync.ui.trouble import PlainWords
-from lipsync.ui.updates import Throttle, Update, Updates
+from lipsync.ui.updates import Throttle, Update, Updates, shown
 from lipsync.ui.words import Words, words_for
 
 MAX_CLIPS = 100
@@ -47,6 +47,8 @@ class CheckUpdates(Updates):
     check: Update | None = None
     cancel: Update | None = None
     opened: Update | None = None
+    repair: Update | None = None  # how a repair of the opened row stands
+    stop_repair: Update | None = None
 
 
 class Checker:
@@ -70,14 +72,17 @@ class Checker:
         refusal = _refuse(uploads, words)
         if refusal:
             raise gr.Error(refusal, visible=False, print_exception=False)
+        self._jobs.cancel(repair_line(request))  # its row would go with the others
         self._jobs.announce(_line_of(request))
         return CheckUpdates(
-            status=gr.update(value=_progress_card(words("run.waiting"), 0.0, "", words)),
+            status=gr.update(value=progress_card(words("run.waiting"), 0.0, "", words)),
             table=gr.update(value=None, rows=[], thumbnails=[], summary="", csv=""),
             rows=[],
             check=gr.update(interactive=False),
             cancel=gr.update(interactive=True),
             opened=gr.update(visible=False),
+            repair=gr.update(value="", visible=False),
+            stop_repair=gr.update(visible=False),
         ).as_list()
 
     def check(self, uploads: list[str], request: gr.Request) -> Iterator[list[Any]]:
@@ -117,24 +122,18 @@ class Checker:
         )  # fmt: skip
 
     def open_row(self, chosen: Any, rows: list[Row], request: gr.Request) -> list[Any]:
-        """Return the column shown, its heading, the player and the score card of one row.
+        """Return the column shown, its heading, the player and the score card of one row, and how
+        a repair stands.
 
         `chosen` is what the browser says was clicked; anything but a finished row's number
         changes nothing.
         """
-        if not is_whole(chosen) or not 0 <= chosen < len(rows) or not rows[chosen].is_done:
-            return [gr.skip()] * 4
-        row, words = rows[chosen], words_for(request)
-        player = gr.update(visible=False)
-        if row.clip is not None and not row.clip.is_still:
-            film = Film(row.upload, row.clip.fps, row.clip.num_frames, row.clip.size)
-            player = gr.update(value=player_value(film, row.upload.stem, words), visible=True)
-        return [
-            gr.update(visible=True),
-            gr.update(value=f"<h3><bdi>{escape(row.name)}</bdi></h3>"),
-            player,
-            gr.update(value=_judgement(row, words)),
-        ]
+        row = find_row(chosen, rows)
+        if row is None:
+            return [gr.skip()] * 5
+        # what was said of the row before would be taken for this one's
+        told = gr.skip() if self._jobs.has_any(repair_line(request)) else shown("")
+        return [gr.update(visible=True), *show_row(row, words_for(request)), told]
 
     def _check(
         self, uploads: Sequence[Path], folder: Path, job: Job, words: Words
@@ -156,7 +155,7 @@ class Checker:
             if job.is_cancelled:
                 return
             pace.finish(place)
-            yield CheckUpdates(table=_table(rows, words), rows=list(rows)).as_list()
+            yield CheckUpdates(table=table_update(rows, words), rows=list(rows)).as_list()
         spent = cards.say_seconds(words, time.monotonic() - started)
         yield _idle(rows, words("check.done", count=len(rows), time=spent), words)
 
@@ -172,6 +171,35 @@ class Checker:
             score = yield from job.follow(self._get_pipeline().score_steps(inside))
             return row if score is None else replace(row, score=score)
         return _with_reason(row, inside, trouble)
+
+
+def find_row(chosen: Any, rows: Sequence[Row]) -> Row | None:
+    """Return the finished row whose number the browser says was `chosen`; None for anything else
+    that a client may send."""
+    if not is_whole(chosen) or not 0 <= chosen < len(rows) or not rows[chosen].is_done:
+        return None
+    return rows[chosen]
+
+
+def show_row(row: Row, words: Words) -> list[Any]:
+    """Return the updates of the heading, the player and the score card of an opened row."""
+    heading = gr.update(value=f"<h3><bdi>{escape(row.name)}</bdi></h3>")
+    player = gr.update(visible=False)
+    if row.clip is not None and not row.clip.is_still:
+        film = Film(row.upload, row.clip.fps, row.clip.num_frames, row.clip.size)
+        player = gr.update(value=player_value(film, row.upload.stem, words), visible=True)
+    if row.score is None:
+        return [heading, player, gr.update(value=cards.error_card(row.reason or ""))]
+    card = score_card(row.score, None, None, words, PLAYER_ID, can_fix=True)
+    if row.repaired_ms is not None:
+        moved = words("score.repaired", ms=signed(row.repaired_ms))
+        address, name = escape(file_address(row.upload)), escape(row.name)
+        card += (
+            f'<p class="hint" data-testid="repaired">{escape(moved)}</p><p class="check-saving">'
+            f'<a class="check-download" href="{address}" download="{name}">'
+            f"{escape(words('check.save'))}</a></p>"
+        )
+    return [heading, player, gr.update(value=f'<div class="card">{card}</div>')]
 
 
 class _Pace:
@@ -218,7 +246,7 @@ def _show(
         is_looking = progress.stage == "score"
         share, left = pace.tell(place, is_looking * progress.share)
         told = "" if left is None else words("run.left", time=cards.say_wait(words, left))
-        card = _progress_card(running, share, told, words)
+        card = progress_card(running, share, told, words)
         return CheckUpdates(status=gr.update(value=card)).as_list()
 
     return (yield from map_steps(tell, scoring))
@@ -247,13 +275,6 @@ def _with_reason(row: Row, inside: Path, trouble: PlainWords) -> Row:
     return replace(row, reason=trouble.sentence.replace(inside.name, row.name))
 
 
-def _judgement(row: Row, words: Words) -> str:
-    if row.score is not None:
-        card = score_card(row.score, None, None, words, PLAYER_ID)
-        return f'<div class="card">{card}</div>'
-    return cards.error_card(row.reason or "")
-
-
 def _refuse(uploads: list[str], words: Words) -> str | None:
     if not uploads:
         return words("check.none")
@@ -265,13 +286,14 @@ def _refuse(uploads: list[str], words: Words) -> str | None:
 def _reading(rows: list[Row], done: int, words: Words) -> list[Any]:
     reading = words("check.reading", number=done, total=len(rows))
     return CheckUpdates(
-        status=gr.update(value=_progress_card(reading, 0.0, "", words)),
-        table=_table(rows, words, thumbnails=[row.thumbnail for row in rows]),
+        status=gr.update(value=progress_card(reading, 0.0, "", words)),
+        table=table_update(rows, words, thumbnails=[row.thumbnail for row in rows]),
         rows=list(rows),
     ).as_list()
 
 
-def _table(rows: Sequence[Row], words: Words, **more: Any) -> dict[str, Any]:
+def table_update(rows: Sequence[Row], words: Words, **more: Any) -> dict[str, Any]:
+    """Return the table's update with its rows and their summary, and what `more` there is."""
     # the pictures travel once, not with every row that is finished
     return gr.update(rows=describe_rows(rows, words), summary=summarise(rows, words), **more)
 
@@ -282,15 +304,21 @@ def _idle(rows: list[Row], sentence: str, words: Words) -> list[Any]:
     csv = write_csv(rows, words) if rows else ""
     return CheckUpdates(
         status=gr.update(value=f'<p class="check-end" role="status">{escape(sentence)}</p>'),
-        table=_table(rows, words, thumbnails=thumbnails, csv=csv),
+        table=table_update(rows, words, thumbnails=thumbnails, csv=csv),
         rows=rows,
         check=gr.update(interactive=True),
         cancel=gr.update(interactive=False),
     ).as_list()
 
 
-def _progress_card(line: str, share: float, left: str, words: Words) -> str:
+def progress_card(line: str, share: float, left: str, words: Words) -> str:
+    """Return a low card with a bar of which `share`, [0, 1], is done; the texts are in words."""
     return f'<div class="card check-progress">{cards.progress_bar(words, line, share, left)}</div>'
+
+
+def repair_line(request: gr.Request) -> str:
+    """Return the name under which a page's repairs of checked clips are kept among the jobs."""
+    return f"repair {_line_of(request)}"
 
 
 def _line_of(request: gr.Request) -> str:

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import gradio as gr
 
 from lipsync.ui.check import PLAYER_ID, Checker
+from lipsync.ui.check_repair import CheckRepairs
 from lipsync.ui.events import AT_ONCE, ON_DEVICE
 from lipsync.ui.player import make_player
+from lipsync.ui.score_card import make_score_view
 from lipsync.ui.uploads import make_upload
 from lipsync.ui.widgets import make_widget
 from lipsync.ui.words import label
@@ -31,11 +33,14 @@ class CheckTab:
     heading: gr.HTML
     player: gr.HTML
     card: gr.HTML
+    repairing: gr.State  # Row | None, the one whose copy was asked for
+    repair: gr.HTML  # how that stands
+    stop_repair: gr.Button
 
 
 def lay_out_check() -> CheckTab:
     """Put the components into the surrounding tab or page."""
-    gr.HTML(f'<p class="hint">{label("check.lead")}</p>')
+    gr.HTML(f'<p class="hint">{label("check.lead")}</p><p class="hint">{label("score.proxy")}</p>')
     clips = make_upload(
         multiple=True,
         label=label("check.clips"),
@@ -58,14 +63,32 @@ def lay_out_check() -> CheckTab:
             with gr.Column(min_width=300):
                 player = make_player(PLAYER_ID)
             with gr.Column(min_width=300):
-                card = gr.HTML(elem_id="check-card")
-    rows = gr.State([])
-    return CheckTab(clips, check, cancel, status, table, rows, opened, heading, player, card)
+                repair = gr.HTML(visible=False, elem_id="check-repair")
+                stop_repair = gr.Button(
+                    label("check.cancel"), visible=False, size="md", elem_id="check-stop-repair"
+                )
+                card = make_score_view("check-card")
+    return CheckTab(
+        clips=clips,
+        check=check,
+        cancel=cancel,
+        status=status,
+        table=table,
+        rows=gr.State([]),
+        opened=opened,
+        heading=heading,
+        player=player,
+        card=card,
+        repairing=gr.State(None),
+        repair=repair,
+        stop_repair=stop_repair,
+    )
 
 
 def connect_check(screen: gr.Blocks, tab: CheckTab, checker: Checker) -> None:
     """Send the tab's events to `checker`; `screen` is the page, whose closing stops a check."""
     outputs = [tab.status, tab.table, tab.rows, tab.check, tab.cancel, tab.opened]
+    outputs += [tab.repair, tab.stop_repair]
     tab.clips.change(checker.explain, tab.clips, tab.status, **AT_ONCE)
     heard = tab.check.click(checker.explain, tab.clips, tab.status, **AT_ONCE).then(
         checker.announce, tab.clips, outputs, **AT_ONCE
@@ -77,7 +100,25 @@ def connect_check(screen: gr.Blocks, tab: CheckTab, checker: Checker) -> None:
     tab.table.input(
         checker.open_row,
         [tab.table, tab.rows],
-        [tab.opened, tab.heading, tab.player, tab.card],
+        [tab.opened, tab.heading, tab.player, tab.card, tab.repair],
         **AT_ONCE,
     ).then(None, js=_SHOW_ROW, **AT_ONCE)
     screen.unload(checker.stop)
+
+
+def connect_check_repair(screen: gr.Blocks, tab: CheckTab, repairs: CheckRepairs) -> None:
+    """Send *Fix offset* of an opened row to `repairs`; closing the page stops it."""
+    stands = [tab.repair, tab.stop_repair]
+    heard = tab.card.click(
+        repairs.announce, [tab.table, tab.rows], [tab.repairing, *stands], **AT_ONCE
+    )
+    running = heard.success(
+        repairs.repair,
+        [tab.repairing, tab.rows],
+        [*stands, tab.table, tab.rows, tab.heading, tab.player, tab.card],
+        **ON_DEVICE,
+    )
+    tab.stop_repair.click(repairs.stop, cancels=[running], **AT_ONCE).then(
+        repairs.tell_stopped, None, stands, **AT_ONCE
+    )
+    screen.unload(repairs.stop)

@@ -8,10 +8,11 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from lipsync.types import Clip, SyncScore
-from lipsync.ui.score_card import level_of
+from lipsync.ui.score_card import level_of, say_level, signed
 from lipsync.ui.words import Words
 
 # a verdict's place in the order, worst first; in another judge's words it stands in the middle
@@ -22,7 +23,7 @@ _FORMULA = re.compile("\\s*[=+\\-@\uff1d\uff0b\uff0d\uff20]|[\t\r\n]")
 
 COLUMNS = (
     *("file_name", "confidence", "verdict", "offset_ms", "offset_frames"),
-    *("judge", "seconds", "worst_second", "reason"),
+    *("judge", "distance", "seconds", "worst_second", "reason"),
 )
 
 
@@ -35,6 +36,7 @@ class Row:
     thumbnail: str = ""  # a data: address
     score: SyncScore | None = None
     reason: str | None = None  # in the visitor's language
+    repaired_ms: int | None = None  # by which its sound was moved, > 0 later; None = not at all
 
     @property
     def name(self) -> str:
@@ -47,7 +49,8 @@ class Row:
 
 
 def worst_first(rows: Iterable[Row]) -> list[Row]:
-    """Return the rows by verdict, then confidence, rising; what has no score comes last."""
+    """Return the rows by verdict, then confidence, rising, those of one judge together; what has
+    no score comes last."""
     return sorted(rows, key=_badness)
 
 
@@ -61,17 +64,26 @@ def describe_rows(rows: Sequence[Row], words: Words) -> list[dict[str, Any]]:
 
 
 def summarise(rows: Sequence[Row], words: Words) -> str:
-    """Return how many clips were scored, how many of them are in sync, and how many were not.
+    """Return how many clips were scored, how many of them are in sync, how sure each judge is on
+    the mean of two or more, and how many were not scored.
 
-    No mean: a clip that is shifted by half a second may have the best confidence of all.
+    The mean says nothing of offsets: a clip that is shifted by half a second may be the surest.
     """
     scores = [row.score for row in rows if row.score is not None]
     failed = sum(row.reason is not None for row in rows)
     parts = []
     if scores:
         parts.append(words("check.scored", count=len(scores)))
-        in_sync = sum(level_of(score) in ("good", "fair") for score in scores)
-        parts.append(words("check.in-sync", count=in_sync))
+        levels = [level_of(score) for score in scores]
+        for level, key in (("good", "check.in-sync"), ("fair", "check.slightly-off")):
+            if level == "good" or level in levels:
+                parts.append(words(key, count=levels.count(level)))
+    judges = sorted({score.judge for score in scores})
+    for judge in judges:
+        own = [score.confidence for score in scores if score.judge == judge]
+        if len(own) > 1:
+            key = "check.mean" if len(judges) == 1 else "check.mean-by"
+            parts.append(words(key, judge=judge, number=f"{fmean(own):.2f}"))
     if failed:
         parts.append(words("check.failed", count=failed))
     summary = " · ".join(parts)
@@ -98,11 +110,12 @@ def write_csv(rows: Iterable[Row], words: Words) -> str:
         score, clip = row.score, row.clip
         cells: list[str | float | None] = [row.name]
         if score is None:
-            cells += [None] * 5
+            cells += [None] * 6
         else:
             verdict = words.sentence(score.verdict)
             cells += [round(score.confidence, 4), verdict, round(score.offset_ms, 1)]
-            cells += [score.offset_frames, score.judge]
+            distance = None if score.distance is None else round(score.distance, 4)
+            cells += [score.offset_frames, score.judge, distance]
         cells += [
             None if clip is None else round(clip.duration, 3),
             None if score is None else find_worst_second(score),
@@ -112,10 +125,10 @@ def write_csv(rows: Iterable[Row], words: Words) -> str:
     return "\ufeff" + buffer.getvalue()
 
 
-def _badness(row: Row) -> tuple[bool, float, float]:
+def _badness(row: Row) -> tuple[bool, float, str, float]:
     if row.score is None:
-        return (True, 0.0, 0.0)
-    return (False, _RANKS[level_of(row.score)], row.score.confidence)
+        return (True, 0.0, "", 0.0)
+    return (False, _RANKS[level_of(row.score)], row.score.judge, row.score.confidence)
 
 
 def _describe(place: int, row: Row, words: Words) -> dict[str, Any]:
@@ -126,22 +139,30 @@ def _describe(place: int, row: Row, words: Words) -> dict[str, Any]:
         "seconds": None if clip is None else round(clip.duration, 3),
         "state": "waiting" if not row.is_done else "failed" if score is None else "scored",
         "note": row.reason or "",
-        **dict.fromkeys(("rank", "level", "verdict", "confidence", "offset", "worst")),
+        **dict.fromkeys(("rank", "level", "verdict", "confidence", "judge", "offset", "worst")),
     }
     if score is None:
         return described
-    level = level_of(score)
-    verdict = words.sentence(score.verdict) if level == "plain" else words(f"score.short_{level}")
-    is_short = clip is not None and clip.duration < _SHORT_SECONDS
+    level, verdict = level_of(score), say_level(score, words)
     return described | {
         "rank": _RANKS[level],
         "level": level,
         "verdict": verdict[:1].upper() + verdict[1:],
         "confidence": round(score.confidence, 4),
+        "judge": score.judge,
         "offset": round(score.offset_ms),
         "worst": find_worst_second(score),
-        "note": words("check.short") if is_short else "",
+        "note": _note(row, words),
     }
+
+
+def _note(row: Row, words: Words) -> str:
+    notes = []
+    if row.repaired_ms is not None:
+        notes.append(words("score.repaired", ms=signed(row.repaired_ms)))
+    if row.clip is not None and row.clip.duration < _SHORT_SECONDS:
+        notes.append(words("check.short"))
+    return " ".join(notes)
 
 
 def _disarm(text: str) -> str:

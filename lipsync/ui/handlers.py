@@ -30,6 +30,7 @@ from lipsync.ui.jobs import Job, Jobs, bring_in, session_of
 from lipsync.ui.line import sessions_before
 from lipsync.ui.preset_panel import read_choices
 from lipsync.ui.previews import middle_picture, preview_voice
+from lipsync.ui.repair import repair_line
 from lipsync.ui.resident import Pipeline
 from lipsync.ui.stage import Stage
 from lipsync.ui.trouble import PlainWords
@@ -117,7 +118,7 @@ class Studio:
 
     def stop(self, request: gr.Request) -> Stopped:
         """Stop the visitor's job, waiting or running, and return what was stopped."""
-        cancelled = self._jobs.cancel(session_of(request))
+        cancelled = self._cancel(request)
         if not cancelled:  # it ended in this very moment
             return "nothing"
         return "extras" if all(job.is_delivered for job in cancelled) else "job"
@@ -132,18 +133,28 @@ class Studio:
             return updates.idle(cards.sentence_card(words("run.cancelled"))).as_list()
         if stopped == "extras":
             line = cards.quiet_line(words("run.stopped-extras"))
-            return JobUpdates(extras=updates.shown(line), cancel=updates.LOCKED).as_list()
+            return JobUpdates(
+                status=updates.shown(""),
+                extras=updates.shown(line),
+                cancel=updates.LOCKED,
+                clock=gr.Timer(active=False),
+            ).as_list()
         return JobUpdates(cancel=updates.LOCKED).as_list()
 
     def leave(self, request: gr.Request) -> None:
         """Stop the job of a visitor who closed the page, so that the next one starts."""
-        self._jobs.cancel(session_of(request))
+        self._cancel(request)
+
+    def _cancel(self, request: gr.Request) -> list[Job]:
+        lines = session_of(request), repair_line(request)
+        return [job for line in lines for job in self._jobs.cancel(line)]
 
     def _announce(
         self, request: gr.Request, values: tuple[Any, ...], *, preview: bool
     ) -> list[Any]:
         pipeline, brought = self._get_pipeline(), _read_inputs(values)
         seconds = expected_seconds(pipeline, self._presets, *brought, preview=preview)
+        self._jobs.cancel(repair_line(request))  # what it was made of leaves the stage
         self._jobs.announce(session_of(request), seconds)
         return updates.starting(cards.asked_card(words_for(request))).as_list()
 

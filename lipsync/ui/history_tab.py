@@ -18,10 +18,12 @@ from gradio.events import Dependency
 
 from lipsync.errors import InputError
 from lipsync.presets import Preset
+from lipsync.record import repaired_ms, score_from_json
 from lipsync.ui.events import AT_ONCE
 from lipsync.ui.history import Entry, History
 from lipsync.ui.player import make_player, player_value
 from lipsync.ui.previews import file_address
+from lipsync.ui.score_card import say_level, signed
 from lipsync.ui.stage import film_of
 from lipsync.ui.trouble import PlainWords
 from lipsync.ui.visitors import read_visitor
@@ -157,6 +159,7 @@ def _describe(entry: Entry, title: str, words: Words) -> dict[str, Any]:
     score = record["score"]
     # a score that is there may still have no number
     number = None if score is None else score["confidence"]
+    moved = repaired_ms(record)
     return {
         "id": entry.id,
         "name": entry.clip_name,
@@ -165,7 +168,9 @@ def _describe(entry: Entry, title: str, words: Words) -> dict[str, Any]:
         "seconds": record["duration_seconds"],
         "is_part": record["settings"]["part"] is not None,
         "score": None if number is None else f"{number:.2f}",
-        "verdict": None if score is None else words.sentence(score["verdict"]),
+        "judge": None if score is None else score["judge"],
+        "verdict": None if score is None else say_level(score_from_json(score), words),
+        "repaired": None if moved is None else words("score.repaired", ms=signed(moved)),
         "thumbnail": file_address(entry.thumbnail),
         "result": file_address(entry.result),
         "file": entry.result.name,

@@ -129,6 +129,11 @@ class Jobs:
             job.cancel()
         return jobs
 
+    def has_any(self, visitor: str) -> bool:
+        """Return whether `visitor` has a job, waiting or running."""
+        with self._lock:
+            return bool(self._by_visitor.get(visitor))
+
     def seconds_left(self, visitors: Iterable[str]) -> float | None:
         """Return how long the jobs of `visitors` should still take together, None = unknown."""
         total = 0.0

@@ -21,7 +21,8 @@ from lipsync.presets import PRESETS_FOLDER, Preset, load_presets
 from lipsync.residence import Residence
 from lipsync.ui.api import lay_out_api
 from lipsync.ui.check import Checker
-from lipsync.ui.check_tab import connect_check, lay_out_check
+from lipsync.ui.check_repair import CheckRepairs
+from lipsync.ui.check_tab import connect_check, connect_check_repair, lay_out_check
 from lipsync.ui.clip_panel import ClipScanner, connect_clip
 from lipsync.ui.events import AT_ONCE, ON_DEVICE, QUIET
 from lipsync.ui.handlers import Studio
@@ -36,6 +37,7 @@ from lipsync.ui.jobs import Jobs
 from lipsync.ui.models import MODELS, ModelHandlers
 from lipsync.ui.models_tab import connect_models, lay_out_models
 from lipsync.ui.preset_panel import connect_choices
+from lipsync.ui.repair import Repairs
 from lipsync.ui.resident import Pipeline, Resident
 from lipsync.ui.revisit import Revisits
 from lipsync.ui.stage import SYNC, Stage
@@ -102,11 +104,13 @@ def build_ui(
         running = _connect_job(screen, sync, studio, visitor)
         _connect_inputs(screen, sync, studio, ClipScanner(get_pipeline, limits), visitor)
         revisits = Revisits(stage, presets, jobs, sync.inputs.presets)
-        running.append(_connect_result(sync, studio, revisits, visitor, running))
+        repairs = Repairs(get_pipeline, jobs, stage)
+        running += _connect_result(sync, studio, revisits, repairs, visitor, running)
         history = HistoryHandlers(stage.history, presets)
         connect_history(arrived, kept, history, visitor)
         _connect_history(history_page, tabs, sync, kept, history, revisits, visitor, running)
         connect_check(screen, check, Checker(get_pipeline, jobs))
+        connect_check_repair(screen, check, CheckRepairs(get_pipeline, jobs))
         panel, other_pages = sync.inputs.presets, (sync_page, history_page, check_page)
         handlers = ModelHandlers(panel, residence)
         connect_models(models_page, other_pages, tabs, models, panel.cards, handlers)
@@ -164,12 +168,14 @@ def _connect_result(
     sync: SyncTab,
     studio: Studio,
     revisits: Revisits,
+    repairs: Repairs,
     visitor: gr.BrowserState,
     running: list[Dependency],
-) -> Dependency:
-    """Let a finished job be exported and tried again with a change; and let all of it stop.
+) -> list[Dependency]:
+    """Let a finished job be exported, repaired and tried again with a change; and let all of it
+    stop.
 
-    Returns what runs the job tried again.
+    Returns what runs the job tried again, and the repair.
     """
     out, every = sync.outputs, list(vars(sync.outputs).values())
     brought = sync.inputs
@@ -182,11 +188,14 @@ def _connect_result(
     again = _run(sync, visitor, changed.success, studio.announce, studio.generate)
     both = out.make_both.click(revisits.make_both, [visitor, out.shown], every, **ON_DEVICE)
     both.success(None, js=_SAVE_BOTH, **AT_ONCE)
+    heard = out.score.click(repairs.announce, None, every, **AT_ONCE)
+    repair = heard.then(repairs.repair, [visitor, out.shown], every, **ON_DEVICE)
     stopped = gr.State("nothing")
-    out.cancel.click(studio.stop, None, stopped, cancels=[*running, again, both], **AT_ONCE).then(
+    begun = [*running, again, both, repair]
+    out.cancel.click(studio.stop, None, stopped, cancels=begun, **AT_ONCE).then(
         studio.tell_stopped, stopped, every, **AT_ONCE
     )
-    return again
+    return [again, repair]
 
 
 def _connect_history(

@@ -10,14 +10,14 @@ from typing import Any
 import gradio as gr
 
 from lipsync.presets import Preset
-from lipsync.record import score_from_json
+from lipsync.record import repaired_ms, score_from_json
 from lipsync.types import Size, Skipped
 from lipsync.ui import cards
 from lipsync.ui.again import list_changes
 from lipsync.ui.availability import usable_presets
 from lipsync.ui.history import Entry, History
 from lipsync.ui.player import Film, player_value
-from lipsync.ui.score_card import score_card
+from lipsync.ui.score_card import score_card, signed
 from lipsync.ui.updates import JobUpdates, shown
 from lipsync.ui.words import Words
 from lipsync.weights import ModelStore
@@ -105,5 +105,9 @@ def _judge(record: Mapping[str, Any], words: Words) -> str:
         score_from_json(found) if (found := record.get(key)) else None
         for key in ("score", "baseline")
     )
-    card = score_card(score, record["score_reason"], baseline, words, PLAYER)
+    card = score_card(score, record["score_reason"], baseline, words, PLAYER, can_fix=True)
+    moved = repaired_ms(record)
+    if moved is not None:
+        said = words("score.repaired", ms=signed(moved))
+        card += f'<p class="hint" data-testid="repaired">{said}</p>'
     return f'<div class="card">{card}</div>'

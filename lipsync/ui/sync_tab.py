@@ -12,6 +12,7 @@ from lipsync.ui import cards
 from lipsync.ui.clip_panel import make_clip_view
 from lipsync.ui.player import make_player
 from lipsync.ui.preset_panel import PresetPanel, lay_out_presets
+from lipsync.ui.score_card import make_score_view
 from lipsync.ui.stage import PLAYER
 from lipsync.ui.uploads import make_upload
 from lipsync.ui.widgets import make_widget
@@ -117,7 +118,7 @@ def _lay_out_result(generate: gr.Button, preview: gr.Button, cancel: gr.Button) 
     player = make_player(PLAYER)
     player.visible = False
     status = gr.HTML(cards.idle_card(), elem_id="status")
-    score = gr.HTML(visible=False, elem_id="score")
+    score = make_score_view("score", visible=False)
     with gr.Row(visible=False, elem_id="files") as files:
         download = gr.DownloadButton(
             str(label("run.download")),

@@ -9,6 +9,7 @@ studio.widgets.check = (element, props, trigger, watch) => {
     { key: "name", by: (row) => row.name },
     { key: "verdict", by: (row) => row.rank },
     { key: "confidence", by: (row) => row.confidence, number: true },
+    { key: "judge", by: (row) => row.judge ?? null },  // shown where there are two or more
     { key: "offset", by: (row) => row.offset, number: true, help: t("check.offset-help") },
     { key: "worst", by: (row) => row.worst, number: true },
     { key: "seconds", by: (row) => row.seconds, number: true },
@@ -29,6 +30,7 @@ studio.widgets.check = (element, props, trigger, watch) => {
       row.verdict || t(`check.verdict-${row.state}`),
     ),
     confidence: (row) => row.confidence === null ? "" : row.confidence.toFixed(2),
+    judge: (row) => row.judge || "",
     offset: (row) => row.offset === null ? "" : signed(row.offset),
     worst: (row) => row.worst === null ? "" : clock(row.worst).replace(/\.\d$/, ""),
     seconds: (row) => row.seconds === null ? "" : clock(row.seconds),
@@ -36,6 +38,7 @@ studio.widgets.check = (element, props, trigger, watch) => {
   };
   const inOrder = new Intl.Collator(studio.locale, { numeric: true }).compare;
   let sorted = { column: columns[2], falling: false };  // the worst first
+  let judges = 0;  // whose numbers are in the table
 
   const summary = h("p", { class: "check-summary", role: "status" });
   const download = h("a", { class: "check-download", download: "lipsync-check.csv" }, t("check.download"));
@@ -70,16 +73,21 @@ studio.widgets.check = (element, props, trigger, watch) => {
   function compare(one, other) {
     const [a, b] = [one, other].map(sorted.column.by);
     if (a === null || b === null) return (a === null) - (b === null) || byConfidence(one, other);
+    // two judges count on two scales: the rows of each stay together
+    if (sorted.column.key === "confidence" && one.judge !== other.judge) return inOrder(one.judge, other.judge);
     const order = typeof a === "string" ? inOrder(a, b) : a - b;
     return (sorted.falling ? -order : order) || byConfidence(one, other);
   }
 
   function byConfidence(one, other) {
-    return (one.confidence ?? 2) - (other.confidence ?? 2) || one.id - other.id;
+    if (one.judge && other.judge && one.judge !== other.judge) return inOrder(one.judge, other.judge);
+    return (one.confidence ?? Infinity) - (other.confidence ?? Infinity) || one.id - other.id;
   }
 
   function draw() {
     const rows = [...(props.rows || [])].sort(compare);
+    judges = new Set(rows.map((row) => row.judge).filter(Boolean)).size;
+    columns.find(({ key }) => key === "judge").header.hidden = judges < 2;
     element.hidden = rows.length === 0;
     summary.textContent = props.summary || "";
     for (const { header, by } of columns) {
@@ -101,12 +109,13 @@ studio.widgets.check = (element, props, trigger, watch) => {
       drawn.set(row.id, h("tr", { role: "row", onclick: () => open(row.id) }));
     }
     const line = drawn.get(row.id);
-    const told = JSON.stringify([row, props.thumbnails?.[row.id]]);
+    const told = JSON.stringify([row, props.thumbnails?.[row.id], judges]);
     if (line.told !== told) {
       line.told = told;
       line.className = `check-row check-${row.state}`;
       const hadFocus = line.contains(document.activeElement);
-      line.replaceChildren(...columns.map((column) => drawCell(column, row)));
+      const shown = columns.filter(({ header }) => !header.hidden);
+      line.replaceChildren(...shown.map((column) => drawCell(column, row)));
       if (hadFocus) line.querySelector("button")?.focus({ preventScroll: true });
     }
     if (row.id === props.value) line.setAttribute("aria-current", "true");

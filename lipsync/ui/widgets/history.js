@@ -21,6 +21,7 @@
       this.props = props;
       this.trigger = trigger;
       this.kept = h("p", { class: "history-kept" });
+      this.worth = h("p", { class: "history-kept" }, t("score.proxy"));
       this.said = h("p", { class: "history-said", role: "status" });
       this.trouble = h("p", { class: "history-trouble", role: "alert" });
       this.hint = h("p", { role: "status" });
@@ -32,7 +33,7 @@
       this.empty = h("div", { class: "history-empty", tabindex: -1 },
         h("p", { class: "history-lead" }, t("history.empty-title")), h("p", {}, t("history.empty")));
       this.root = h("section", { class: "history" },
-        this.kept, this.said, this.trouble, this.bar, this.cards, this.empty);
+        this.kept, this.worth, this.said, this.trouble, this.bar, this.cards, this.empty);
       this.root.addEventListener("keydown", (event) => {
         if (event.key === "Escape" && this.#doomed) this.#spare();
       });
@@ -59,6 +60,7 @@
       this.cards.replaceChildren(...entries.map((entry) => this.#card(entry)));
       this.cards.hidden = entries.length === 0;
       this.empty.hidden = entries.length > 0;
+      this.worth.hidden = entries.every((entry) => entry.score === null);
       this.#drawBar();
       if (held) this.#focus(held);
     }
@@ -82,15 +84,22 @@
         h("h2", { class: "history-name", title: entry.name }, entry.name),
         h("p", { class: "history-facts" }, `${facts} · `,
           h("time", { datetime: when.toISOString(), title: when.toLocaleString(studio.locale) }, ago(entry.created))),
-        this.#score(entry));
+        this.#score(entry),
+        ...(entry.repaired ? [h("p", { class: "history-facts" }, entry.repaired)] : []));
       const actions = this.#doomed === entry.id ? this.#question(entry) : this.#actions(entry, place);
       return h("li", { class: "history-card", "data-id": entry.id, tabindex: -1 }, picture, text, actions);
     }
 
-    #score({ score, verdict }) {
+    #score({ score, judge, verdict }) {
       if (score === null) return h("p", { class: "history-score history-none" }, t("history.no-score"));
       return h("p", { class: "history-score" },
-        h("span", { class: "history-hidden" }, `${t("history.score")} `), h("b", {}, score), ` ${verdict}`);
+        h("span", { class: "history-hidden" }, `${t("history.score")} `), h("b", {}, score), ` ${verdict}`,
+        this.#isMixed() ? ` · ${judge}` : ""); // numbers of two judges are on two scales
+    }
+
+    #isMixed() {
+      const scored = this.props.listing.entries.filter((entry) => entry.score !== null);
+      return new Set(scored.map((entry) => entry.judge)).size > 1;
     }
 
     #actions(entry, place) {
