@@ -28,8 +28,8 @@ from lipsync.types import Audio, Clip, FaceChoice, SyncScore
 
 KEY = "syncnet-v2"
 WORTH = (
-    "Confidence from 0 to about 10 (LSE-C; real speech has 6 or more) and distance (LSE-D; 7.5 or "
-    "less); a proxy: it agrees with people only about 7 times in 10, and rewards wide mouths."
+    "Confidence from 0 to about 10, where real speech has 6 or more, and a distance, where it has "
+    "7.5 or less; a proxy: it agrees with people only about 7 times in 10, and rewards wide mouths."
 )
 # below 2 there is no sync; good real speech has 6 and more
 _LIMITS = Limits(lowest=2.0, good=6.0)
