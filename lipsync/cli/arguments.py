@@ -10,13 +10,16 @@ from pathlib import Path
 from lipsync import __version__
 from lipsync.cli.gpu import add_gpu
 from lipsync.cli.models import add_models
+from lipsync.cli.options import add_json, add_limit, seconds
+from lipsync.cli.score import add_score
 from lipsync.types import FITS
 
 _EPILOG = """\
 A file name that begins with a dash goes after a lone --, an output of that kind into --output=NAME:
   python -m lipsync sync --output=-result.mp4 -- -clip.mp4 -voice.wav
 
-Exit codes: 0 done, 1 a fault of the program, 2 something you can mend, 130 interrupted.
+Exit codes: 0 done, 1 a fault of the program (or some of several clips could not be scored),
+2 something you can mend, 130 interrupted.
 """
 
 
@@ -32,22 +35,22 @@ def build_parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"lipsync {__version__}")
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_sync(commands)
-    _add_score(commands)
+    add_score(commands)
     _add_faces(commands)
     _add_export(commands)
     presets = commands.add_parser("presets", help="list the presets", allow_abbrev=False)
-    _add_json(presets)
+    add_json(presets)
     add_models(commands)
     add_gpu(commands)
     doctor = commands.add_parser(
         "doctor", help="say what is installed, what works and what to do", allow_abbrev=False
     )
-    _add_json(doctor)
+    add_json(doctor)
     demo = commands.add_parser(
         "demo", help="sync the bundled example to out/demo.mp4", allow_abbrev=False
     )
     demo.add_argument("-o", "--output", type=Path, default=Path("out/demo.mp4"), metavar="OUT")
-    _add_json(demo)
+    add_json(demo)
     _add_forwarded(
         commands, "bench", ("draft", "latentsync", "media"), "measure an engine or the media"
     )
@@ -96,8 +99,8 @@ def _add_sync(commands: argparse._SubParsersAction) -> None:
         choices=FITS,
         help="what to do where voice and clip differ in length; default: the preset's",
     )
-    sync.add_argument("--start", type=_seconds, metavar="S", help="trim the clip: begin here")
-    sync.add_argument("--end", type=_seconds, metavar="S", help="trim the clip: end here")
+    sync.add_argument("--start", type=seconds, metavar="S", help="trim the clip: begin here")
+    sync.add_argument("--end", type=seconds, metavar="S", help="trim the clip: end here")
     sync.add_argument(
         "--part",
         type=_part,
@@ -108,8 +111,8 @@ def _add_sync(commands: argparse._SubParsersAction) -> None:
     sync.add_argument(
         "--no-score", dest="score", action="store_false", help="do not judge the result"
     )
-    _add_limit(sync)
-    _add_json(sync)
+    add_limit(sync)
+    add_json(sync)
 
 
 def _add_look(sync: argparse.ArgumentParser) -> None:
@@ -137,31 +140,19 @@ def _add_look(sync: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_score(commands: argparse._SubParsersAction) -> None:
-    score = commands.add_parser(
-        "score", help="judge how well mouth and voice agree", allow_abbrev=False
-    )
-    score.add_argument("video", type=Path, metavar="VIDEO")
-    score.add_argument(
-        "--audio", type=Path, metavar="AUDIO", help="judge against this voice, not VIDEO's own"
-    )
-    _add_limit(score)
-    _add_json(score)
-
-
 def _add_faces(commands: argparse._SubParsersAction) -> None:
     faces = commands.add_parser(
         "faces", help="list the faces of a clip, numbered as --face takes them", allow_abbrev=False
     )
     faces.add_argument("video", type=Path, metavar="VIDEO")
     faces.add_argument(
-        "--seconds", type=_seconds, default=10.0, metavar="S", help="look this far; default: 10"
+        "--seconds", type=seconds, default=10.0, metavar="S", help="look this far; default: 10"
     )
     faces.add_argument(
         "--thumbnails", type=Path, metavar="DIR", help="write a picture of each into this folder"
     )
-    _add_limit(faces)
-    _add_json(faces)
+    add_limit(faces)
+    add_json(faces)
 
 
 def _add_export(commands: argparse._SubParsersAction) -> None:
@@ -173,16 +164,16 @@ def _add_export(commands: argparse._SubParsersAction) -> None:
     both.add_argument("source", type=Path, metavar="SOURCE", help="the clip or photo of the job")
     both.add_argument("result", type=Path, metavar="RESULT")
     both.add_argument("--fit", choices=FITS, default="bounce", help="that of the job")
-    both.add_argument("--start", type=_seconds, metavar="S", help="that of the job")
-    both.add_argument("--end", type=_seconds, metavar="S", help="that of the job")
+    both.add_argument("--start", type=seconds, metavar="S", help="that of the job")
+    both.add_argument("--end", type=seconds, metavar="S", help="that of the job")
     both.add_argument("--part", type=_part, metavar="START:LENGTH", help="that of the job")
     both.add_argument(
         "--voice", type=Path, metavar="AUDIO", help="needed for a part of a stretched clip only"
     )
     preview = kinds.add_parser("preview", help="a small copy of a few seconds", allow_abbrev=False)
     preview.add_argument("source", type=Path, metavar="CLIP")
-    preview.add_argument("--start", type=_seconds, default=0.0, metavar="S")
-    preview.add_argument("--seconds", type=_seconds, default=5.0, metavar="S")
+    preview.add_argument("--start", type=seconds, default=0.0, metavar="S")
+    preview.add_argument("--seconds", type=seconds, default=5.0, metavar="S")
     for kind in (both, preview):
         kind.add_argument("-o", "--output", type=Path, required=True, metavar="OUT")
 
@@ -196,22 +187,6 @@ def _add_forwarded(
     command.add_argument("rest", nargs=argparse.REMAINDER)
 
 
-def _add_json(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--json", dest="as_json", action="store_true", help="print one JSON object on stdout"
-    )
-
-
-def _add_limit(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--max-minutes",
-        type=_minutes,
-        default=60.0,
-        metavar="M",
-        help="refuse files that last longer; default: 60",
-    )
-
-
 def _pair(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     if not (key and equals and value):
@@ -223,16 +198,6 @@ def _counting_number(text: str) -> int:
     if not (text.isascii() and text.isdigit()) or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
     return int(text)
-
-
-def _seconds(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number) or number < 0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a time in seconds, such as 1.5")
-    return number
 
 
 def _softness(text: str) -> float:
@@ -255,13 +220,6 @@ def _part(text: str) -> tuple[float, float]:
             f"{text!r} is not START:LENGTH in seconds, such as 12:3 for three seconds from 12 s on"
         )
     return start, length
-
-
-def _minutes(text: str) -> float:
-    minutes = _seconds(text)
-    if not minutes:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a length in minutes, such as 90")
-    return minutes
 
 
 def _rate(text: str) -> Fraction:

@@ -1,43 +1,40 @@
 """The commands of ``python -m lipsync``. Each returns its exit code.
 
 What a person can mend becomes one sentence on stderr and exit code 2; anything else that escapes
-is a fault of ours and keeps its traceback (exit code 1).
+is a fault of ours and keeps its traceback (exit code 1, see `codes`).
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lipsync.cli.arguments import build_parser
 from lipsync.cli.codes import EXIT_DONE, EXIT_INTERRUPTED, EXIT_MENDABLE
 from lipsync.cli.gpu import run_gpu
 from lipsync.cli.models import run_models
+from lipsync.cli.options import open_pipeline, print_json
 from lipsync.cli.progress import ProgressLine
 from lipsync.cli.report import (
     describe_face,
     describe_result,
-    describe_score,
     face_as_json,
     write_thumbnails,
 )
+from lipsync.cli.score import run_score
 from lipsync.errors import InputError, LipsyncError
 from lipsync.presets import PRESETS_FOLDER, Preset, Problem, load_presets, preset_folders
-from lipsync.record import make_record, score_to_json, versions
+from lipsync.record import make_record
 from lipsync.steps import exhaust
 from lipsync.types import FaceChoice, Request, Result
 
-if TYPE_CHECKING:
-    from lipsync.pipeline import LipSyncPipeline
-
 
 def main(argv: Sequence[str]) -> int:
-    """Run one command line and return its exit code (0, 2 or 130).
+    """Run one command line and return its exit code (0, 1, 2 or 130).
 
     Raises SystemExit for wrong usage (2) and ``--help`` (0), as argparse does; a fault of ours
     escapes as it is.
@@ -105,7 +102,7 @@ def _run_job(
     if as_json:
         paths = {"clip": request.video, "voice": request.audio, "output": result.output}
         whole = {key: str(path) for key, path in paths.items()}
-        _print_json({**make_record(request, result, preset=preset.name), **whole})
+        print_json({**make_record(request, result, preset=preset.name), **whole})
     else:
         print(describe_result(result))
     return EXIT_DONE
@@ -122,7 +119,7 @@ def run_request(
     line = ProgressLine(sys.stderr)
     result = None
     with (
-        closing(_open_pipeline(max_minutes, detector)) as pipeline,
+        closing(open_pipeline(max_minutes, detector)) as pipeline,
         closing(pipeline.sync(request)) as steps,
         closing(line),
     ):
@@ -133,33 +130,13 @@ def run_request(
     return result
 
 
-def _open_pipeline(max_minutes: float | None, detector: str = "mediapipe") -> LipSyncPipeline:
-    from lipsync.media.probe import Limits
-    from lipsync.pipeline import LipSyncPipeline
-
-    limits = None if max_minutes is None else Limits(max_seconds=60 * max_minutes)
-    return LipSyncPipeline(limits, detector=detector)
-
-
-def _score(arguments: argparse.Namespace) -> int:
-    with closing(_open_pipeline(arguments.max_minutes)) as pipeline:
-        score = pipeline.score(arguments.video, arguments.audio)
-    if arguments.as_json:
-        heard = arguments.audio or arguments.video
-        report = {"video": str(arguments.video), "audio": str(heard)}
-        _print_json({**report, "score": score_to_json(score), "versions": versions()})
-    else:
-        print(describe_score(score))
-    return EXIT_DONE
-
-
 def _faces(arguments: argparse.Namespace) -> int:
-    with closing(_open_pipeline(arguments.max_minutes)) as pipeline:
+    with closing(open_pipeline(arguments.max_minutes)) as pipeline:
         found = pipeline.find_faces(arguments.video, arguments.seconds)
     if arguments.thumbnails:
         write_thumbnails(found, arguments.thumbnails)
     if arguments.as_json:
-        _print_json({"video": str(arguments.video), "faces": [face_as_json(f) for f in found]})
+        print_json({"video": str(arguments.video), "faces": [face_as_json(f) for f in found]})
     elif not found:
         print(f"No face was found in the first {arguments.seconds:g} s.")
     else:
@@ -200,9 +177,7 @@ def _presets(arguments: argparse.Namespace) -> int:
         for preset in presets
     }
     if arguments.as_json:
-        _print_json(
-            {"presets": [{**_preset_as_json(p), "absent": absent[p.name]} for p in presets]}
-        )
+        print_json({"presets": [{**_preset_as_json(p), "absent": absent[p.name]} for p in presets]})
     else:
         for preset in presets:
             print(f"{preset.name:18} {preset.title}: {preset.sentence}")
@@ -218,7 +193,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
     findings = examine(Path.cwd())
     if arguments.as_json:
-        _print_json({"findings": [vars(finding) for finding in findings]})
+        print_json({"findings": [vars(finding) for finding in findings]})
     else:
         for finding in findings:
             print(finding)
@@ -247,7 +222,7 @@ def _train(arguments: argparse.Namespace) -> int:
 
 _COMMANDS = {
     "sync": _sync,
-    "score": _score,
+    "score": run_score,
     "faces": _faces,
     "export": _export,
     "presets": _presets,
@@ -296,8 +271,3 @@ def _preset_as_json(preset: Preset) -> dict[str, Any]:
         "fit": preset.fit,
         "quality": preset.quality,
     }
-
-
-def _print_json(report: dict[str, Any]) -> None:
-    # allow_nan=False: what is not a number must have become null before it gets here
-    print(json.dumps(report, ensure_ascii=False, indent=2, allow_nan=False))

@@ -32,11 +32,21 @@ def describe_result(result: Result) -> str:
 
 def describe_score(score: SyncScore) -> str:
     """Return two lines about a score, for people."""
+    return f"{describe_numbers(score)}\n{describe_judge(score)}"
+
+
+def describe_numbers(score: SyncScore) -> str:
+    """Return one line: how sure, how far off, and what that means."""
+    distance = "" if score.distance is None else f"distance {score.distance:.2f}, "
     return (
-        f"sync confidence {score.confidence:.2f}, offset {score.offset_frames:+d} frames "
-        f"({score.offset_ms:+.0f} ms): {score.verdict}\n"
-        f"judge {score.judge}: {score.worth}"
+        f"sync confidence {score.confidence:.2f}, {distance}offset {score.offset_frames:+d} frames "
+        f"({score.offset_ms:+.0f} ms): {score.verdict}"
     )
+
+
+def describe_judge(score: SyncScore) -> str:
+    """Return one line: who says so, and what that is worth."""
+    return f"judge {score.judge}: {score.worth}"
 
 
 def face_as_json(face: FoundFace) -> dict[str, Any]:

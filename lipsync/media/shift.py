@@ -52,6 +52,12 @@ def repair_offset(score: SyncScore) -> int:
     return score.offset_frames
 
 
+def check_copy(source: Path, output: Path) -> None:
+    """Raise `OutputError` unless a copy of `source` can be written to `output`."""
+    check_place(output, (source,))
+    check_ending(output, COPY_FORMATS)
+
+
 def shift_sound(
     source: Path, output: Path, frames: int, fps: Fraction
 ) -> Generator[float, None, None]:
@@ -63,8 +69,7 @@ def shift_sound(
     is no sound, nothing to move or no times to go by, `OutputError` where `output` cannot be
     written or cannot hold what the clip is coded in.
     """
-    check_place(output, (source,))
-    check_ending(output, COPY_FORMATS)
+    check_copy(source, output)
     if not frames:
         raise InputError(f"{source.name} is in step as it is; there is no offset to repair.")
     clip = inspect_source(source)
