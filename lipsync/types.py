@@ -7,6 +7,7 @@ boxes are ``x1 y1 x2 y2`` in px; masks are float32 in [0, 1] with 1 = generated.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -357,7 +358,22 @@ class SyncScore:
 
     @property
     def offset_ms(self) -> float:
-        """Offset in milliseconds."""
+        """Offset in milliseconds; between two frames where the curve's best place lies there.
+
+        That place is the vertex of the parabola through the best value and its neighbours.
+        """
+        values = dict(zip(self.curve_offsets, self.curve, strict=True))
+        places = (self.offset_frames + step for step in (-1, 0, 1))
+        before, best, behind = (values.get(place, math.nan) for place in places)
+        bend = before - 2 * best + behind
+        beyond = (before - behind) / (2 * bend) if math.isfinite(bend) and bend else 0.0
+        if abs(beyond) > 0.5:  # a neighbour is better: no vertex
+            beyond = 0.0
+        return float((self.offset_frames + beyond) * 1000 / self.fps)
+
+    @property
+    def frames_ms(self) -> float:
+        """The offset's whole frames in milliseconds: what a repair moves the sound by."""
         return float(self.offset_frames * 1000 / self.fps)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from fractions import Fraction
 from pathlib import Path
@@ -63,7 +64,7 @@ def test_one_clip_is_named_scored_and_drawn(talk: Path, tmp_path: Path, capsys: 
     assert main(["score", str(talk), "--plot", str(plot), "--fix", str(copy)]) == 0
     numbers, repair, worth = capsys.readouterr().out.splitlines()
     assert numbers.startswith(f"{talk}: sync confidence ")
-    assert numbers.endswith("offset +0 frames (+0 ms): in sync")
+    assert re.search(r"offset \+0 frames \([+-]1?\d ms\): in sync$", numbers)
     assert repair == "The offset is 0: there is nothing to repair, and nothing was written."
     assert worth.startswith("judge correlate: ")
     assert "proxy" in worth
@@ -84,7 +85,8 @@ def test_fix_brings_the_offset_to_nothing(talk: Path, tmp_path: Path, capsys: Sh
     assert -6 <= before["offset_frames"] <= -4
     assert (repair["output"], repair["reason"]) == (str(copy), None)
     assert repair["moved_frames"] == before["offset_frames"]
-    assert repair["moved_ms"] == before["offset_ms"] == 40 * before["offset_frames"]
+    assert repair["moved_ms"] == 40 * before["offset_frames"]
+    assert abs(repair["moved_ms"] - before["offset_ms"]) <= 20
     assert abs(repair["score"]["offset_frames"]) <= 1
     assert repair["score"]["judge"] == before["judge"] == "correlate"
     assert probe_clip(copy).num_frames == probe_clip(late).num_frames
@@ -111,9 +113,10 @@ def test_of_many_each_gets_a_line_and_the_rest_a_mean(
     assert "No speech was found in C.MOV" in rows[0]
     assert rows[1].endswith("choose a media file.")
     confidence, frames, ms, *verdict = rows[2].removeprefix(str(names[2])).split()
-    assert (frames, ms, verdict) == ("+0", "+0", ["in", "sync"])
+    assert (frames, verdict) == ("+0", ["in", "sync"])
+    assert abs(int(ms)) <= 20
     assert "There is no file" in rows[3]
-    assert mean == f"mean of 1: confidence {confidence}, offset 0.0 frames (0 ms) either way"
+    assert mean == f"mean of 1: confidence {confidence}, offset 0.0 frames ({abs(int(ms))} ms) either way"
     assert worth.startswith("judge correlate: ")
     assert failed == "3 of 4 could not be scored."
     with Image.open(tmp_path / "p.png") as picture:

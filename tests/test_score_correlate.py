@@ -89,7 +89,8 @@ def test_a_planted_offset_is_found_with_its_sign(
     own = score_track(track, FPS, voice).offset_frames
     score = score_track(track, FPS, _shifted(voice, frames))
     assert abs(score.offset_frames - own - frames) <= 1
-    assert score.offset_ms == score.offset_frames * 40
+    assert score.frames_ms == score.offset_frames * 40
+    assert abs(score.offset_ms - score.frames_ms) <= 20
     if abs(frames) > 5:
         assert ("too early" if frames > 0 else "too late") in score.verdict
 

@@ -21,7 +21,7 @@ SCORE = SyncScore(
     fps=Fraction(25),
     verdict="in sync",
     curve_offsets=(-2, -1, 0, 1, 2),
-    curve=(-0.2, 0.1, 0.4, 0.5, 0.3),
+    curve=(-0.2, 0.1, 0.4, 0.5, 0.4),
     per_second=(0.9, 0.31, None, 0.8),
 )
 

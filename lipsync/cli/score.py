@@ -198,8 +198,8 @@ def _repair(judging: _Judging, video: Path, score: SyncScore, output: Path) -> _
 def _describe_repair(repaired: _Judged | None, before: SyncScore) -> str:
     if repaired is None:
         return "The offset is 0: there is nothing to repair, and nothing was written."
-    way = "later" if before.offset_ms > 0 else "earlier"
-    moved = f"its sound is {abs(before.offset_ms):.0f} ms {way}, its picture untouched"
+    way = "later" if before.frames_ms > 0 else "earlier"
+    moved = f"its sound is {abs(before.frames_ms):.0f} ms {way}, its picture untouched"
     if repaired.score is None:
         return f"{repaired.video}: {moved}; it could not be scored: {repaired.reason}"
     return f"{repaired.video}: {describe_numbers(repaired.score)}\n({moved})"
@@ -212,7 +212,7 @@ def _repair_as_json(repaired: _Judged, before: SyncScore) -> dict[str, Any]:
     return {
         "output": str(repaired.video),
         "moved_frames": repair_offset(before),
-        "moved_ms": before.offset_ms,
+        "moved_ms": before.frames_ms,
         "score": score_to_json(repaired.score) if repaired.score else None,
         "reason": repaired.reason,
     }

@@ -136,7 +136,7 @@ def _open(rows: Sequence[Row], words: Words) -> list[Any]:
 
 def _repaired(row: Row, made: Path, score: SyncScore) -> Row:
     assert row.score is not None
-    moved = (row.repaired_ms or 0) + round(row.score.offset_ms)
+    moved = (row.repaired_ms or 0) + round(row.score.frames_ms)
     return Row(made, probe_clip(made), row.thumbnail, score, repaired_ms=moved)
 
 

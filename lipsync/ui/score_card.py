@@ -41,7 +41,7 @@ def level_of(score: SyncScore) -> str:
     level = _LEVELS.get(score.verdict.partition(":")[0], "plain")
     if level in ("plain", "bad"):
         return level
-    apart = abs(score.offset_ms)
+    apart = abs(score.frames_ms)
     if apart >= _FAR_MS:
         return "poor"
     return "fair" if apart >= _FIXABLE_MS else level.replace("poor", "fair")
@@ -56,7 +56,7 @@ def say_level(score: SyncScore, words: Words) -> str:
 
 def is_fixable(score: SyncScore | None) -> bool:
     """Return whether the sound is off by two frames of 40 ms or more; one is normal."""
-    return score is not None and abs(score.offset_ms) >= _FIXABLE_MS
+    return score is not None and abs(score.frames_ms) >= _FIXABLE_MS
 
 
 def score_card(
@@ -132,7 +132,7 @@ def _scale(score: SyncScore, words: Words) -> str:
 
 def _fix(score: SyncScore, words: Words) -> str:
     why = "fix_unsure" if level_of(score) == "bad" else "fix_why"
-    said = _say(words, why, ms=signed(round(score.offset_ms)))
+    said = _say(words, why, ms=signed(round(score.frames_ms)))
     return (
         f'<p class="score-fixing"><button type="button" class="score-fix">{_say(words, "fix")}'
         f'</button><span class="score-note">{said}</span></p>'
