@@ -109,11 +109,13 @@ def test_command_lines_are_accepted() -> None:
         build_parser().parse_args(words[words.index("lipsync") + 1 :])
 
 
-def test_every_option_of_sync_is_in_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("command", ["sync", "score"])
+def test_every_option_is_in_the_table(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        build_parser().parse_args(["sync", "--help"])
+        build_parser().parse_args([command, "--help"])
     options = set(re.findall(r"--[a-z-]{2,}", capsys.readouterr().out)) - {"--help", "--output"}
-    table = "".join(re.findall(r"^\| `--.*", section("Use it from the command line"), re.MULTILINE))
+    within = section("Use it from the command line").split(f"| option of `{command}` |")[1]
+    table = "".join(re.findall(r"^\| `--.*", within.split("\n\n")[0], re.MULTILINE))
     assert options <= set(re.findall(r"--[a-z-]+", table))
 
 
