@@ -368,6 +368,7 @@ def judge_written(
     centre = (float(box[0] + box[2]) / 2, float(box[1] + box[3]) / 2)
     face = FaceChoice(click=centre, click_seconds=float(shown[0] / clip.fps))
     judging = judge.judge(clip, heard, face, detector)
+    del heard  # it is the judge's to forget
     try:
         score = yield from show_steps("score", judging, clip.num_frames, clock)
     except InputError as reason:

@@ -11,13 +11,16 @@ class LandmarkStore:
     """A long run of landmarks in a third of the memory: 16-bit codes on a grid per frame.
 
     Indexing with an int, slice or index array gives float32 px. The step is the frame's extent
-    over 65 535, about 0.01 px for a face 600 px wide. Rows never set read as NaN.
+    over 65 535, about 0.01 px for a face 600 px wide. Rows never set read as NaN, and so do all
+    points but those in `kept`, if given: who needs a few points keeps a long clip in little memory.
     """
 
     GROWTH = 1024  # rows added at a time; the arrays are enlarged in place, never copied
 
-    def __init__(self, num_rows: int, num_points: int) -> None:
-        self._codes = np.zeros((num_rows, num_points, 3), np.uint16)
+    def __init__(self, num_rows: int, num_points: int, kept: np.ndarray | None = None) -> None:
+        self._num_points = num_points
+        self._kept = np.arange(num_points) if kept is None else kept  # (K,) int, their order
+        self._codes = np.zeros((num_rows, len(self._kept), 3), np.uint16)
         self._origin = np.full((num_rows, 1, 3), np.nan, np.float32)
         self._step = np.zeros((num_rows, 1, 1), np.float32)
         self._rows: np.ndarray | None = (
@@ -27,7 +30,7 @@ class LandmarkStore:
 
     @property
     def num_points(self) -> int:
-        return self._codes.shape[1]
+        return self._num_points
 
     def __len__(self) -> int:
         return self._length
@@ -49,6 +52,7 @@ class LandmarkStore:
         `rows` is (T,) int, -1 = never set. Rows appended to this store later are not in it.
         """
         chosen = object.__new__(LandmarkStore)
+        chosen._num_points, chosen._kept = self._num_points, self._kept
         chosen._codes, chosen._origin, chosen._step = self._codes, self._origin, self._step
         rows = np.asarray(rows)
         chosen._rows = rows if self._rows is None else np.where(rows < 0, -1, self._rows[rows])
@@ -59,6 +63,7 @@ class LandmarkStore:
         if self._rows is not None:
             row = int(self._rows[row])
             assert row >= 0
+        points = points[self._kept]
         origin = points.min(axis=0)
         step = max(float((points - origin).max()) / 65535.0, 1e-9)
         self._origin[row, 0] = origin
@@ -69,4 +74,8 @@ class LandmarkStore:
         places = np.arange(self._length)[rows] if self._rows is None else self._rows[rows]
         points = self._codes[places].astype(np.float32) * self._step[places] + self._origin[places]
         points[places < 0] = np.nan
-        return points
+        if len(self._kept) == self._num_points:
+            return points
+        every = np.full((*points.shape[:-2], self._num_points, 3), np.nan, np.float32)
+        every[..., self._kept, :] = points
+        return every

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -42,6 +42,8 @@ from lipsync.residence import Part, Residence
 from lipsync.score.judges import Judge, choose_judge, open_judge
 from lipsync.steps import exhaust, map_steps
 from lipsync.types import (
+    Audio,
+    Checkpoint,
     Engine,
     FaceChoice,
     FoundFace,
@@ -187,10 +189,11 @@ class LipSyncPipeline:
         work = Work(clip.size, {"voice": len(numbers), "score": len(numbers)})
         clock = TimeLeft(work.frames, self._speed.rates(work))
         listening = partial(hear_speech, audio or video, first, seconds)
-        with self._detector() as detector, run_beside(listening) as hearing:
-            heard = yield from await_voice(hearing, clock, len(numbers))
+        with self._detector() as detector:
+            heard = yield from self._hear(listening, clock, len(numbers))
             clock.begin("score")
             judging = asked.judge(clip, heard, face or FaceChoice(), detector, numbers)
+            del heard  # it is the judge's to forget
             return (yield from show_steps("score", judging, len(numbers), clock))
 
     def find_faces(self, video: Path, seconds: float = 10.0) -> list[FoundFace]:
@@ -268,6 +271,13 @@ class LipSyncPipeline:
         check_detector(self._detector_name, engine.spec)
         on_card = engine.spec.wants_card and self.residence.device.type != "cpu"
         return plan_job(request, self.limits, engine, on_card)
+
+    @staticmethod
+    def _hear(
+        listening: Callable[[Checkpoint], Audio], clock: TimeLeft, total: int
+    ) -> Generator[Progress, None, Audio]:
+        with run_beside(listening) as hearing:
+            return (yield from await_voice(hearing, clock, total))
 
     def _judge(self, wish: str) -> Judge:
         return open_judge(choose_judge(wish, self.store), self.residence)

@@ -116,7 +116,8 @@ def test_of_many_each_gets_a_line_and_the_rest_a_mean(
     assert (frames, verdict) == ("+0", ["in", "sync"])
     assert abs(int(ms)) <= 20
     assert "There is no file" in rows[3]
-    assert mean == f"mean of 1: confidence {confidence}, offset 0.0 frames ({abs(int(ms))} ms) either way"
+    off = f"offset 0.0 frames ({abs(int(ms))} ms) either way"
+    assert mean == f"mean of 1: confidence {confidence}, {off}"
     assert worth.startswith("judge correlate: ")
     assert failed == "3 of 4 could not be scored."
     with Image.open(tmp_path / "p.png") as picture:

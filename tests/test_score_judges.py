@@ -29,7 +29,7 @@ from lipsync.score.stable_syncnet import VARIANTS, EncoderParams, StableSyncNet
 from lipsync.score.syncnet import StripSyncNet, SyncNet, SyncNetParams
 from lipsync.score.syncnet_judge import SyncNetJudge
 from lipsync.score.verdict import Limits, find_verdict
-from lipsync.score.watch import watch_face
+from lipsync.score.watch import samples_of, watch_face
 from lipsync.steps import exhaust
 from lipsync.types import Audio, FaceChoice
 from lipsync.weights import ModelStore
@@ -169,7 +169,7 @@ def test_no_window_crosses_a_gap(
 ) -> None:
     """Two stretches, each too short for a score, make one together."""
     clip = probe_clip(gap_clip)
-    watched = exhaust(watch_face(clip, voice, FaceChoice(), detector))
+    watched = exhaust(watch_face(clip, FaceChoice(), detector))
     stretches = [s.stop - s.start for s in watched.track.segments()]
     assert len(stretches) == 2
     steps = SyncNetJudge(residence).judge(clip, voice, FaceChoice(), detector)
@@ -212,15 +212,17 @@ def test_other_rates_are_seen_at_the_nearest_moment(
         tmp_path / "30.mp4",
     )
     clip = probe_clip(fast)
-    watched = exhaust(watch_face(clip, voice, FaceChoice(), detector))
+    watched = exhaust(watch_face(clip, FaceChoice(), detector))
     assert len(watched.numbers) == round(clip.num_frames / 30 * 25)
     moments = np.arange(len(watched.numbers)) * 1.2
     assert np.abs(watched.numbers[:-1] - moments[:-1]).max() <= 0.5
-    assert watched.samples is voice.samples or len(watched.samples) == len(voice.samples)
+    assert len(samples_of(clip, None, voice)) == len(voice.samples)
     # a part begins at 7/30 s; the first of 25 pictures a second after that is shown at 6/25 s
-    part = exhaust(watch_face(clip, voice, FaceChoice(), detector, range(7, 43)))
+    part = exhaust(watch_face(clip, FaceChoice(), detector, range(7, 43)))
     assert part.numbers[:3].tolist() == [7, 8, 10]
-    assert len(part.samples) == len(voice.samples) - round((6 / 25 - 7 / 30) * 16_000)
+    assert len(samples_of(clip, range(7, 43), voice)) == len(voice.samples) - round(
+        (6 / 25 - 7 / 30) * 16_000
+    )
 
 
 def test_stable_syncnet_sees_every_eighth_window(

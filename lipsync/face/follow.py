@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Generator, Sequence
 
+import numpy as np
+
 from lipsync.face.cuts import CutFinder, SparseCutFinder
 from lipsync.face.detect import Detector, scale_faces, working_size
 from lipsync.face.gallery import Gallery
@@ -49,14 +51,19 @@ class FaceFinder:
 
 
 def follow_faces(
-    clip: Clip, numbers: Sequence[int], detector: Detector, gallery: Gallery
+    clip: Clip,
+    numbers: Sequence[int],
+    detector: Detector,
+    gallery: Gallery,
+    kept: np.ndarray | None = None,
 ) -> Generator[int, None, Tracks]:
     """Yield the count of frames read so far; the generator's return value is everybody found.
 
     `numbers` are the clip's frames to look at, ascending; row r of the tracks is frame
-    `numbers[r]`. Where frames are left out between two of them, a new shot begins.
+    `numbers[r]`. Where frames are left out between two of them, a new shot begins. Of the
+    landmarks only those in `kept` (K,) are remembered; None = all.
     """
-    tracker = FaceTracker(detector.num_points)
+    tracker = FaceTracker(detector.num_points, kept)
     finder = FaceFinder(detector, CutFinder())
     for row, frame in enumerate(read_frames(clip, numbers)):
         follows = row == 0 or numbers[row] == numbers[row - 1] + 1

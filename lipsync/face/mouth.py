@@ -27,6 +27,8 @@ RIGID = np.array([
     196, 419, 3, 248, 236, 456, 198, 420, 209, 429, 49, 279, 131, 360,
 ])
 # fmt: on
+# the points that a mouth and the head around it are measured by
+MEASURED = np.unique([*RIGID, *INNER_LIPS, *MOUTH_CORNERS, CHIN])
 _CHUNK = 512  # rows handled at once, so that memory does not grow with the clip
 _MAX_MEAN_ROWS = 400  # rows enough for a person's mean face
 

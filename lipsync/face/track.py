@@ -93,10 +93,11 @@ class Tracks:
 
 
 class FaceTracker:
-    """Sort faces into candidates while frames stream by; 3 kB of memory per face and frame."""
+    """Sort faces into candidates while frames stream by; 3 kB of memory per face and frame, less
+    where only some landmarks are `kept`."""
 
-    def __init__(self, num_points: int) -> None:
-        self._store = LandmarkStore(0, num_points)
+    def __init__(self, num_points: int, kept: np.ndarray | None = None) -> None:
+        self._store = LandmarkStore(0, num_points, kept)
         self._closed: list[Candidate] = []
         self._open: list[Candidate] = []
         self._shots = [0]

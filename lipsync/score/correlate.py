@@ -9,7 +9,7 @@ high). It sees three numbers, not a face.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
@@ -24,7 +24,7 @@ from lipsync.errors import InputError
 from lipsync.face.detect import Detector
 from lipsync.face.follow import follow_faces
 from lipsync.face.gallery import Gallery
-from lipsync.face.mouth import measure_mouth
+from lipsync.face.mouth import MEASURED, measure_mouth
 from lipsync.face.track import choose_face
 from lipsync.score.verdict import Limits, find_verdict
 from lipsync.types import Audio, Clip, FaceChoice, FaceTrack, SyncScore
@@ -73,10 +73,30 @@ def drop_slow(tracks: np.ndarray) -> np.ndarray:
 
 def judge_features(samples: np.ndarray, num_frames: int) -> np.ndarray:
     """Return (num_frames, 175) features at 25 Hz of a 16 kHz voice (N,) float32."""
+    return np.column_stack(list(_feature_parts(samples, num_frames)))
+
+
+def hear_mouth(samples: np.ndarray, num_frames: int) -> np.ndarray:
+    """Return the mouth (num_frames, 3) at 25 Hz that a 16 kHz voice (N,) float32 would make.
+
+    The features of a long clip never stand in memory all at once.
+    """
+    heard = np.zeros((num_frames, len(_WEIGHTS)))
+    ridge, first = load_judge().ridge, 0
+    for part in _feature_parts(samples, num_frames):
+        heard += part @ ridge[first : first + part.shape[1]]
+        first += part.shape[1]
+    return heard
+
+
+def _feature_parts(samples: np.ndarray, num_frames: int) -> Iterator[np.ndarray]:
+    """Yield the features (num_frames, 35) at each of the offsets."""
     signals, mel = voice_signals(samples)
+    channels = np.column_stack([mel, signals])
     times = np.arange(num_frames) / RATE
-    context = sample_context(np.column_stack([mel, signals]), times, OFFSETS, SIGMA)
-    return standardise(drop_slow(standardise(context)))
+    for offset in OFFSETS:
+        context = sample_context(channels, times, (offset,), SIGMA)
+        yield standardise(drop_slow(standardise(context)))
 
 
 def shift_curve(
@@ -103,7 +123,7 @@ def shift_curve(
 def see_mouth(track: FaceTrack, fps: Fraction) -> tuple[np.ndarray, np.ndarray]:
     """Return the mouth (T, 3) at 25 Hz, slow parts dropped, and which frames (T,) show it."""
     rows = np.flatnonzero(track.present)
-    times = np.arange(max(1, round(len(track.present) / fps * RATE))) / RATE
+    times = np.arange(_num_moments(len(track.present), fps)) / RATE
     measured = measure_mouth(track.landmarks, rows)
     row_times = rows / float(fps)
     mouth = np.column_stack([np.interp(times, row_times, m) for m in measured.T])
@@ -116,9 +136,25 @@ def score_track(track: FaceTrack, fps: Fraction, audio: Audio) -> SyncScore:
 
     Raises InputError where nothing can be said: silence, too little face, a mouth that is still.
     """
+    heard = _listen(audio, _num_moments(len(track.present), fps))
+    return _compare(track, fps, heard)
+
+
+def _num_moments(num_frames: int, fps: Fraction) -> int:
+    """Return how many moments of 40 ms a clip of that many frames is judged at."""
+    return max(1, round(num_frames / fps * RATE))
+
+
+def _listen(audio: Audio, num_moments: int) -> np.ndarray:
+    """Return the mouth (num_moments, 3) that is heard; raises InputError where it is silent."""
     loudest = 20 * np.log10(np.abs(audio.samples).max(initial=0.0) + 1e-9)
     if loudest < _SILENT_DB:
         raise InputError("The sound is silent, so there is nothing to compare the mouth with.")
+    return hear_mouth(audio.samples, num_moments)
+
+
+def _compare(track: FaceTrack, fps: Fraction, heard: np.ndarray) -> SyncScore:
+    """Judge a face track against the mouth (T, 3) that was heard with it."""
     seconds = float(track.present.sum() / fps)
     if seconds < _MIN_FRAMES / RATE:
         raise InputError(
@@ -128,7 +164,6 @@ def score_track(track: FaceTrack, fps: Fraction, audio: Audio) -> SyncScore:
     if seen[valid, 0].std() < _STILL:
         raise InputError("The mouth does not move, so there is no sync to measure.")
     model = load_judge()
-    heard = judge_features(audio.samples, len(seen)) @ model.ridge
     curve = shift_curve(heard, seen, valid)
     measured = np.isfinite(curve)
     if not measured.any():
@@ -166,9 +201,11 @@ class CorrelateJudge:
     ) -> Generator[int, None, SyncScore]:
         """As `judges.Judge` says."""
         numbers = range(clip.num_frames) if numbers is None else numbers
-        tracks = yield from follow_faces(clip, numbers, detector, Gallery(0))
+        heard = _listen(audio, _num_moments(len(numbers), clip.fps))
+        del audio  # the sound of a long clip need not lie in memory while faces are looked for
+        tracks = yield from follow_faces(clip, numbers, detector, Gallery(0), MEASURED)
         track = choose_face(tracks, face, clip.size, clip.fps, numbers)
-        return score_track(track, clip.fps, audio)
+        return _compare(track, clip.fps, heard)
 
 
 def _per_second(

@@ -20,14 +20,15 @@ import torch
 from lipsync.audio.mel import SYNC_MEL_RATE, sync_mel
 from lipsync.errors import InputError
 from lipsync.face.align import TEMPLATES, align_track, crop_face
-from lipsync.face.detect import Detector
+from lipsync.face.anchors import ANCHORS
+from lipsync.face.detect import MESH_POINTS, Detector
 from lipsync.media.frames import read_frames
 from lipsync.residence import Residence
 from lipsync.score.evaluation import Turn, require_sound
 from lipsync.score.stable_syncnet import StableSyncNet, load_stable_syncnet
 from lipsync.score.sync import MAX_SHIFT, RATE
 from lipsync.score.verdict import Limits, find_verdict
-from lipsync.score.watch import Watched, watch_face
+from lipsync.score.watch import Watched, samples_of, watch_face
 from lipsync.types import Audio, Clip, FaceChoice, SyncScore
 
 KEY = "stable-syncnet"
@@ -38,6 +39,7 @@ WORTH = (
 )
 # the authors count a pair as matching from one half on
 _LIMITS = Limits(lowest=0.5, good=0.75)
+_POINTS = np.concatenate(ANCHORS[MESH_POINTS])  # that a face is aligned by
 _SIDE = 256  # px, of the faces
 _STRIDE = 8  # frames from one window to the next
 _SOUNDS = 4  # windows of sound computed in one turn
@@ -65,9 +67,11 @@ class StableSyncNetJudge:
         """As `judges.Judge` says."""
         require_sound(audio.samples)
         title = self._residence.store.checkpoint(KEY).title
+        mel = sync_mel(samples_of(clip, numbers, audio))
+        del audio  # the sound of a long clip need not lie in memory while faces are looked for
         with self._residence.use(title, self._load) as network:
-            watched = yield from watch_face(clip, audio, face, detector, numbers)
-            cosines = yield from watched.show(self._hold(clip, watched, network))
+            watched = yield from watch_face(clip, face, detector, numbers, _POINTS)
+            cosines = yield from watched.show(self._hold(clip, watched, network, mel))
         return weigh_cosines(cosines)
 
     def _load(self) -> StableSyncNet:
@@ -81,14 +85,14 @@ class StableSyncNetJudge:
         return network
 
     def _hold(
-        self, clip: Clip, watched: Watched, network: StableSyncNet
+        self, clip: Clip, watched: Watched, network: StableSyncNet, mel: np.ndarray
     ) -> Generator[int, None, np.ndarray]:
         """Yield the row reached; return (T, 31) cosines, a window's in the row of its middle.
 
         Column k is of a sound 15 - k frames earlier; NaN where there is no window or no sound.
         """
         asked = _Asked(network, self._residence.turn)
-        hearing = _Hearing(asked, sync_mel(watched.samples))
+        hearing = _Hearing(asked, mel)
         length = network.params.num_frames
         cosines = np.full((len(watched.numbers), 2 * MAX_SHIFT + 1), np.nan, np.float32)
         for stretch in watched.track.segments():

@@ -12,8 +12,9 @@ from contextlib import closing
 from fractions import Fraction
 
 import numpy as np
+from torch import Tensor
 
-from lipsync.face.detect import Detector
+from lipsync.face.detect import EYE_CORNERS, Detector
 from lipsync.media.frames import read_frames
 from lipsync.media.view import FrameView
 from lipsync.residence import Residence
@@ -22,7 +23,7 @@ from lipsync.score.face_crop import crop_face, crop_rectangle, smooth_path, usua
 from lipsync.score.sync import MAX_SHIFT, RATE, WINDOW, SyncMeasure, weigh_distances
 from lipsync.score.syncnet import StripSyncNet, load_syncnet
 from lipsync.score.verdict import Limits, find_verdict
-from lipsync.score.watch import Watched, watch_face
+from lipsync.score.watch import Watched, samples_of, watch_face
 from lipsync.steps import map_steps
 from lipsync.types import Audio, Clip, FaceChoice, SyncScore
 
@@ -31,6 +32,7 @@ WORTH = (
     "Confidence from 0 to about 10, where real speech has 6 or more, and a distance, where it has "
     "7.5 or less; a proxy: it agrees with people only about 7 times in 10, and rewards wide mouths."
 )
+_POINTS = np.array(EYE_CORNERS)  # any will do: boxes are what counts
 # below 2 there is no sync; good real speech has 6 and more
 _LIMITS = Limits(lowest=2.0, good=6.0)
 
@@ -56,9 +58,11 @@ class SyncNetJudge:
         """As `judges.Judge` says."""
         require_sound(audio.samples)
         title = self._residence.store.checkpoint(KEY).title
+        sounds = cut_sounds(samples_of(clip, numbers, audio))
+        del audio  # the sound of a long clip need not lie in memory while faces are looked for
         with self._residence.use(title, self._load) as network:
-            watched = yield from watch_face(clip, audio, face, detector, numbers)
-            distances = yield from watched.show(self._hold(clip, watched, network))
+            watched = yield from watch_face(clip, face, detector, numbers, _POINTS)
+            distances = yield from watched.show(self._hold(clip, watched, network, sounds))
         return _to_score(weigh_distances(distances))
 
     def _load(self) -> StripSyncNet:
@@ -66,10 +70,9 @@ class SyncNetJudge:
         return StripSyncNet(load_syncnet(path, device=self._residence.device))
 
     def _hold(
-        self, clip: Clip, watched: Watched, network: StripSyncNet
+        self, clip: Clip, watched: Watched, network: StripSyncNet, sounds: Tensor
     ) -> Generator[int, None, np.ndarray]:
         """Yield the row reached; return (T - 4, 31) distances, NaN where no window is."""
-        sounds = cut_sounds(watched.samples)
         shape = (len(watched.numbers) - WINDOW + 1, 2 * MAX_SHIFT + 1)
         distances = np.full(shape, np.nan, np.float32)
         turn = self._residence.turn

@@ -1,4 +1,4 @@
-"""A clip as the judges with networks see it: one face, 25 times a second, and the sound from there.
+"""A clip as the judges with networks see it: one face, 25 times a second.
 
 Whatever the clip's own rate, the face is followed at 25 frames a second; the picture taken for a
 moment is the one nearest to it in time, so that other rates are not seen late.
@@ -14,7 +14,6 @@ from typing import TypeVar
 
 import numpy as np
 
-from lipsync.audio.signals import RATE as SOUND_RATE
 from lipsync.errors import InputError
 from lipsync.face.detect import Detector
 from lipsync.face.follow import follow_faces
@@ -32,11 +31,10 @@ _Made = TypeVar("_Made")
 
 @dataclass(frozen=True)
 class Watched:
-    """A face and what is heard with it; row r and the sound's second r / 25 belong together."""
+    """A face, 25 rows a second."""
 
     track: FaceTrack  # (T,) rows
     numbers: np.ndarray  # (T,) int64 frame of the clip, at its own rate, nearest to each row
-    samples: np.ndarray  # (N,) float32 at 16 kHz
     total: int  # frames that were asked for, at the clip's own rate
 
     def show(self, steps: Generator[int, None, _Made]) -> Generator[int, None, _Made]:
@@ -49,21 +47,38 @@ class Watched:
         return (yield from map_steps(tell, steps))
 
 
+def rows_of(clip: Clip, numbers: range | None) -> range:
+    """Return the frames at 25 fps that are shown within `numbers` of a clip (None = all)."""
+    numbers = range(clip.num_frames) if numbers is None else numbers
+    begin, end = (Fraction(edge) / clip.fps for edge in (numbers.start, numbers.stop))
+    return range(ceil(begin * RATE), min(ceil(end * RATE), at_rate(clip, _FPS).num_frames))
+
+
+def samples_of(clip: Clip, numbers: range | None, audio: Audio) -> np.ndarray:
+    """Return the samples (N,) float32 of a sound that starts with `numbers`, from row 0 on."""
+    if numbers is None:
+        return audio.samples
+    late = Fraction(rows_of(clip, numbers).start, RATE) - numbers.start / clip.fps
+    return audio.samples[round(late * audio.rate) :]
+
+
 def watch_face(
-    clip: Clip, audio: Audio, face: FaceChoice, detector: Detector, numbers: range | None = None
+    clip: Clip,
+    face: FaceChoice,
+    detector: Detector,
+    numbers: range | None = None,
+    kept: np.ndarray | None = None,
 ) -> Generator[int, None, Watched]:
     """Yield how far the judge is, in frames of `numbers`; return the face that was asked for.
 
-    Raises InputError where there is no such face or less than a second of it.
+    Of its landmarks those in `kept` (K,) are remembered (None = all). Raises InputError where
+    there is no such face or less than a second of it.
     """
-    numbers = range(clip.num_frames) if numbers is None else numbers
-    seen = at_rate(clip, _FPS)
-    begin, end = (Fraction(edge) / clip.fps for edge in (numbers.start, numbers.stop))
-    rows = range(ceil(begin * RATE), min(ceil(end * RATE), seen.num_frames))
-    total = len(numbers)
+    rows = rows_of(clip, numbers)
+    total = clip.num_frames if numbers is None else len(numbers)
     tracks = yield from map_steps(
         lambda done: round(_LOOKING * total * done / len(rows)),
-        follow_faces(seen, rows, detector, Gallery(0)),
+        follow_faces(at_rate(clip, _FPS), rows, detector, Gallery(0), kept),
     )
     track = choose_face(tracks, face, clip.size, _FPS, rows)
     visible = int(track.present.sum())
@@ -71,8 +86,7 @@ def watch_face(
         raise InputError(
             f"The face is visible for only {visible / RATE:.1f} s; a score needs 1 s or more."
         )
-    late = round((Fraction(rows.start, RATE) - begin) * SOUND_RATE)
-    return Watched(track, _nearest(track, rows, clip), audio.samples[late:], total)
+    return Watched(track, _nearest(track, rows, clip), total)
 
 
 def _nearest(track: FaceTrack, rows: range, clip: Clip) -> np.ndarray:
