@@ -214,3 +214,19 @@ def test_head_yaw(degrees: float) -> None:
     )
     assert head_yaw(head @ turn.T) == pytest.approx(degrees, abs=0.1)
     assert head_yaw(np.stack([head, head])).shape == (2,)
+
+
+def test_only_the_points_asked_for_are_kept() -> None:
+    points = np.random.default_rng(0).uniform(0, 300, (5, 30, 3)).astype(np.float32)
+    kept = np.array([3, 17, 4])
+    whole, few = LandmarkStore(0, 30), LandmarkStore(0, 30, kept)
+    for row in points:
+        whole.append(row)
+        few.append(row)
+    assert few.num_points == whole.num_points == 30
+    np.testing.assert_allclose(few[:][:, kept], points[:, kept], atol=0.01)
+    others = np.delete(np.arange(30), kept)
+    assert np.isnan(few[2][others]).all()
+    chosen = few.select(np.array([4, -1]))
+    np.testing.assert_allclose(chosen[0][kept], points[4, kept], atol=0.01)
+    assert np.isnan(chosen[1]).all()

@@ -22,6 +22,7 @@ from lipsync.score.correlate import (
     RATE,
     WORTH,
     drop_slow,
+    hear_mouth,
     judge_features,
     load_judge,
     score_track,
@@ -218,6 +219,7 @@ def test_features_and_numbers_fit_each_other(voice: Audio) -> None:
     features = judge_features(voice.samples, 100)
     assert features.shape == (100, model.ridge.shape[0])
     assert np.isfinite(features).all()
+    np.testing.assert_allclose(hear_mouth(voice.samples, 100), features @ model.ridge, atol=1e-9)
     assert model.confidence(-1.0) < 0.01
     assert model.confidence(model.middle) == pytest.approx(0.5)
     assert 0.99 < model.confidence(1.0) <= 1.0

@@ -12,6 +12,7 @@ from lipsync.score.face_crop import (
     crop_rectangle,
     follow_published,
     smooth_path,
+    usual_boxes,
 )
 from lipsync.score.medians import running_median
 
@@ -119,3 +120,10 @@ def test_a_running_median_takes_what_it_has_at_the_ends() -> None:
     values = np.array([5.0, 1.0, 9.0, np.nan, 3.0])
     np.testing.assert_array_equal(running_median(values, 3), [3.0, 5.0, 5.0, np.nan, 3.0])
     np.testing.assert_array_equal(running_median(values[:3], 3, 0.0), [1.0, 5.0, 1.0])
+
+
+def test_the_usual_box_is_as_large_and_lies_higher() -> None:
+    boxes = np.array([[10.0, 20.0, 110.0, 140.0], [0.0, 0.0, 50.0, 60.0]], np.float32)
+    moved = usual_boxes(boxes)
+    np.testing.assert_allclose(moved, [[10, 14, 110, 134], [0, -3, 50, 57]])
+    assert boxes[0, 1] == 20.0
