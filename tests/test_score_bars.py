@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
@@ -44,12 +43,6 @@ from lipsync import LipSyncPipeline
 score = LipSyncPipeline().score(Path(sys.argv[1]), judge=sys.argv[2])
 print(json.dumps([resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, score.offset_frames]))
 """
-
-
-@pytest.fixture(scope="module")
-def pipeline() -> Iterator[LipSyncPipeline]:
-    with closing(LipSyncPipeline()) as made:
-        yield made
 
 
 def follow(path: Path) -> tuple[FaceTrack, Fraction]:
