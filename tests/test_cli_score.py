@@ -224,4 +224,5 @@ def test_fix_repairs_what_real_clips_were_shifted_by(
         line = ["score", str(shifted), "--fix", str(copy), "--judge", "correlate", "--json"]
         assert main(line) == 0
         report = json.loads(capsys.readouterr().out)
-        assert abs(report["fix"]["score"]["offset_frames"]) <= 1, (frames, report)
+        repaired = report["fix"] or report  # nothing is written where the shift has repaired it
+        assert abs(repaired["score"]["offset_frames"]) <= 1, (frames, report)
