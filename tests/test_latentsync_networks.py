@@ -16,7 +16,7 @@ import whisper.model
 from golden_recipe import make_state
 from standin_models import SMALL_UNET, SMALL_VAE, SMALL_WHISPER, make_standins, write_unet
 
-from lipsync.engines.latentsync.engine import LatentSyncEngine, LatentSyncSettings
+from lipsync.engines.latentsync.engine import LatentSyncEngine
 from lipsync.engines.latentsync.networks import (
     read_params,
     read_vae_params,
@@ -26,6 +26,7 @@ from lipsync.engines.latentsync.networks import (
     working_memory,
 )
 from lipsync.engines.latentsync.params import STAGE2
+from lipsync.engines.latentsync.settings import LatentSyncSettings
 from lipsync.errors import InputError
 from lipsync.residence import Residence
 from lipsync.ui.words import words_in
