@@ -30,6 +30,7 @@ from lipsync.engines.latentsync.vae import decode_faces, encode_faces
 from lipsync.engines.latentsync.windows import Place, join_windows, pad_window, plan_windows
 from lipsync.errors import InputError
 from lipsync.residence import Residence
+from lipsync.threads import usual_threads
 from lipsync.types import Generated, Scene, Window, Working
 
 _Made = TypeVar("_Made")
@@ -77,7 +78,7 @@ class _Device:
         Raises InputError where the device's memory runs out.
         """
         try:
-            with self._turn, torch.inference_mode():
+            with self._turn, usual_threads(), torch.inference_mode():
                 self._make_room(network)
                 return work()
         except torch.OutOfMemoryError as error:
