@@ -125,6 +125,8 @@ def plan_job(request: Request, limits: Limits, engine: Engine | type[Engine], on
             f"The softness of the mask's edge is {request.softness:g}; "
             f"give a number from 0 to {MAX_SOFTNESS:g}."
         )
+    if not 0 <= request.seed < 2**64:
+        raise InputError(f"The seed is {request.seed}; give a whole number from 0 to {2**64 - 1}.")
     # a rate of 0 is a mistake to be told, not a wish for the usual one
     rate = engine.spec.fps if request.fps is None else request.fps
     if rate is not None:

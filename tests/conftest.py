@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -12,6 +13,10 @@ import pytest
 from imageio_ffmpeg import get_ffmpeg_exe
 
 from lipsync.example import example_photo, example_voice
+
+# one process of tests per core: threads of their own would only get in each other's way
+if "PYTEST_XDIST_WORKER" in os.environ:
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -26,7 +26,10 @@ pytestmark = [
 # what stays in Latin letters for a Chinese reader: names, units, file endings and formats
 _LATIN = re.compile(
     r"Lipsync Studio|AI|correlate|CSV|JSON|PNG|astronaut\S*|example\S*|portrait\S*|brief\S*"
-    r"|\.(?:png|m4a|mp4|wav)|\d[\d.]*\s*[KM]?B|fps|kHz|ms|px"
+    r"|\.(?:png|m4a|mp4|wav)|\d[\d.]*\s*[GKM]?B|fps|kHz|ms|px"
+    # models and their licences
+    r"|LatentSync|Stable Diffusion|ft-mse|Whisper|tiny|small|StableSyncNet|SyncNet|Wav2Lip|GAN"
+    r"|InsightFace|buffalo_l|CreativeML Open RAIL\+\+-M|MIT|LRS2"
 )
 
 
@@ -75,6 +78,13 @@ def walk_states(page: Page, clip: Path, voice: Path) -> Iterator[str]:
     tabs.nth(2).click()
     expect(page.locator("#check")).to_be_visible()
     yield "check"
+    tabs.nth(3).click()
+    expect(page.locator("#models .models-card").first).to_be_visible(timeout=20_000)
+    yield "models"
+    page.locator(".models-card button").first.click()
+    expect(page.locator(".models-dialog")).to_be_visible()
+    yield "question"
+    page.keyboard.press("Escape")
     tabs.nth(0).click()
     page.locator("#voice button[aria-label]").first.click()
     page.click("#generate")

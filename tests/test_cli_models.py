@@ -113,7 +113,7 @@ def test_a_killed_pull_goes_on_and_is_checked(server: WeightsServer, commands: C
     server.faults = [Fault(stall_after=20_000)]
     process = commands.start_and_wait_for(20_000)
     process.kill()
-    assert process.wait(20) == -signal.SIGKILL
+    assert process.wait(120) == -signal.SIGKILL
     process.communicate()
     assert not commands.file.exists()
     code, out, err = commands.run("pull", "tiny")
@@ -149,7 +149,7 @@ def test_an_interrupted_pull_says_what_is_kept(server: WeightsServer, commands: 
     server.faults = [Fault(stall_after=20_000)]
     process = commands.start_and_wait_for(20_000)
     process.send_signal(signal.SIGINT)
-    _, err = process.communicate(timeout=20)
+    _, err = process.communicate(timeout=120)
     assert process.returncode == 130
     assert "what arrived is kept: `models pull tiny` goes on from there." in err
     assert "Traceback" not in err
@@ -203,7 +203,7 @@ def test_a_person_is_asked_first(server: WeightsServer, commands: Commands) -> N
     while b"[Y/n]" not in said:
         said += os.read(terminal, 1000)
     os.write(terminal, b"n\n")
-    assert process.wait(20) == 0
+    assert process.wait(120) == 0
     assert b"licence: Test licence. Do as you like." in said
     os.close(terminal)
     assert server.asked == []

@@ -36,7 +36,8 @@ def test_what_strangers_reach_is_not_root() -> None:
 def test_the_command_is_one_that_the_app_takes() -> None:
     words = json.loads(rest_of("CMD")[0])
     assert words[1] == "app.py"
-    assert vars(parse_arguments(words[2:])) == {"host": "0.0.0.0", "port": 7860}
+    arguments = parse_arguments(words[2:])
+    assert (arguments.host, arguments.port) == ("0.0.0.0", 7860)
     assert rest_of("EXPOSE") == ["7860"]
 
 

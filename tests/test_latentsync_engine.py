@@ -371,6 +371,23 @@ def test_numbers_that_overflow_are_told(tmp_path: Path, models: Path, scene: Sce
     assert words_in("zh-CN").sentence(told).startswith("网络")
 
 
+def test_a_full_card_is_one_sentence(
+    engine: LatentSyncEngine, residence: Residence, scene: Scene
+) -> None:
+    def refuse(_: torch.Tensor) -> None:
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    with (
+        lent(residence) as networks,
+        before_each([networks.unet], refuse),
+        pytest.raises(InputError) as refused,
+    ):
+        generate(engine, part_of(scene, 0, 2), quick(engine, steps=1))
+    assert str(refused.value).startswith("The graphics card's memory has run out; ")
+    assert words_in("zh-CN").sentence(str(refused.value)).startswith("显存")
+    assert not residence.turn.locked()
+
+
 def test_a_second_job_loads_nothing(
     engine: LatentSyncEngine, residence: Residence, scene: Scene
 ) -> None:

@@ -16,7 +16,7 @@ import whisper.model
 from golden_recipe import make_state
 from standin_models import SMALL_UNET, SMALL_VAE, SMALL_WHISPER, make_standins, write_unet
 
-from lipsync.engines.latentsync.engine import LatentSyncEngine, LatentSyncSettings
+from lipsync.engines.latentsync.engine import LatentSyncEngine
 from lipsync.engines.latentsync.networks import (
     read_params,
     read_vae_params,
@@ -26,6 +26,7 @@ from lipsync.engines.latentsync.networks import (
     working_memory,
 )
 from lipsync.engines.latentsync.params import STAGE2
+from lipsync.engines.latentsync.settings import LatentSyncSettings
 from lipsync.errors import InputError
 from lipsync.residence import Residence
 from lipsync.ui.words import words_in
@@ -120,6 +121,7 @@ def test_the_published_files_have_the_published_shape(residence: Residence) -> N
         ({"layers": 0}, "says that layers is 0; give a value like 2."),
         ({"widths": [32, 64]}, "does not give one value per level for each of widths, down_"),
         ({"heads": 7}, "gives widths that are no multiples of 'heads' (7); change one of them."),
+        ({"in_channels": 9}, "says that in_channels is 9, and faces are painted with 13; leave"),
         ({"groups": 48}, "gives widths that are no multiples of 'groups' (48); change one"),
         ([1, 2], "holds no JSON object; mend or replace it."),
         ('{"heads": 8', "cannot be read as JSON (Expecting ',' delimiter: line 1 column 12"),
@@ -184,6 +186,7 @@ def test_the_codec_s_shape_is_read_from_its_file(standins: Path) -> None:
         ({"block_out_channels": []}, "block_out_channels is []"),
         ({"norm_num_groups": "four"}, "norm_num_groups is 'four'"),
         ({"latent_channels": -4}, "latent_channels is -4"),
+        ({"latent_channels": 16}, "latent_channels is 16"),
     ],
     ids=str,
 )
@@ -220,19 +223,21 @@ def test_the_published_weights_in_memory() -> None:
 
 
 def test_what_a_window_takes() -> None:
-    """About what the publishers ask for: 8 GB at 256 px and 18 GB at 512 px."""
+    """Half as much again as was measured at full size: 1215 MB in float32 at 256 px."""
     half = torch.float16
     small, large = LatentSyncSettings(resolution=256), LatentSyncSettings(resolution=512)
     base = working_memory(STAGE2, small, half)
-    for settings, needed in ((small, 8e9), (large, 18e9)):
-        whole = weights_memory(STAGE2, half) + working_memory(STAGE2, settings, half)
-        assert whole == pytest.approx(needed, rel=0.2)
+    assert working_memory(STAGE2, small, torch.float32) == pytest.approx(
+        1.5 * 1215 * 2**20, rel=0.01
+    )
     assert working_memory(STAGE2, large, half) == pytest.approx(4 * base, abs=4)
     assert working_memory(STAGE2, small, torch.float32) == pytest.approx(2 * base, abs=2)
-    for saving in ({"guidance": 1.0}, {"low_memory": True}):
-        settings = dataclasses.replace(small, **saving)
-        assert working_memory(STAGE2, settings, half) == pytest.approx(base / 2, abs=1)
-    assert working_memory(SMALL_UNET, small, half) == pytest.approx(base / 10, abs=1)
+    frugal = dataclasses.replace(small, low_memory=True)
+    assert working_memory(STAGE2, frugal, half) == pytest.approx(base / 2, abs=1)
+    # with one pass, four pictures in the codec are what takes most, whatever the UNet's size
+    plain = dataclasses.replace(small, guidance=1.0)
+    coding = 4 * working_memory(SMALL_UNET, frugal, half)
+    assert base / 2 < working_memory(STAGE2, plain, half) == pytest.approx(coding, abs=4)
 
 
 def test_a_job_that_no_memory_holds_is_refused(residence: Residence, models: Path) -> None:

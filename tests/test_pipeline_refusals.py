@@ -49,6 +49,8 @@ def test_mistakes_are_found_before_any_work(
         "part of nan s": {"part": (0.0, float("nan"))},
         "from -1 s was": {"part": (-1.0, 3.0)},
         "number from 0 to 2": {"softness": 2.1},
+        "seed is -1": {"seed": -1},
+        "seed is 18446744073709551616": {"seed": 2**64},
         "softness of the mask": {"softness": float("nan")},
     }
     for words, change in wrong.items():

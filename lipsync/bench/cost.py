@@ -108,7 +108,8 @@ def _measure(clip: Path) -> Cost:
         def job(times: int, score: bool = True) -> Result:
             voice = folder / f"{times}.wav"
             request = Request(clip, voice, folder / "out.mp4", score=score)
-            result = list(pipeline.sync(request))[-1].result
+            for progress in pipeline.sync(request):  # never all at once: each carries a preview
+                result = progress.result
             assert result is not None
             return result
 

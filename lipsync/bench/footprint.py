@@ -94,7 +94,9 @@ def measure_job(clip: Path, seconds: float) -> dict[str, float]:
             settings=_JOB_SETTINGS,
         )
         with closing(LipSyncPipeline(residence=Residence(store, device="cpu"))) as pipeline:
-            result = list(pipeline.sync(request))[-1].result
+            # one at a time: each carries a preview, and a list of them would be the memory measured
+            for progress in pipeline.sync(request):
+                result = progress.result
         assert result is not None
         return {
             "seconds": result.duration,

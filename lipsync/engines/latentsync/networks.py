@@ -15,6 +15,7 @@ from diffusers.models.autoencoders import AutoencoderKL
 
 from lipsync.audio.whisper import WhisperEncoder, load_encoder
 from lipsync.device import require_memory
+from lipsync.engines.latentsync.noise import LATENT_CHANNELS
 from lipsync.engines.latentsync.params import STAGE2, UNetParams
 from lipsync.engines.latentsync.settings import LatentSyncSettings
 from lipsync.engines.latentsync.unet import UNet
@@ -35,9 +36,10 @@ _VAE_CONFIG = {  # name in the file -> ours
     "norm_num_groups": "groups",
     "latent_channels": "latent_channels",
 }
-# What a window needs beside the weights, per px of a face, byte of a number and pass of guidance;
-# from the publishers' 8 GB at 256 px and 18 GB at 512 px (float16, two passes) less the weights.
-_WORKING_BYTES = 14_000
+# What a window needs beside the weights, per px of a face and byte of a number, measured at full
+# size on a processor: the UNet per pass of guidance, the VAE per frame that it has at once.
+_UNET_BYTES, _VAE_BYTES = 2431, 857
+_RESERVE = 1.5  # times that, for what a card's libraries take on the way
 _OTHER_WEIGHTS = 92_000_000  # numbers in VAE and Whisper encoder
 _BASE_BYTES = 1.0e9  # CUDA's own
 
@@ -111,9 +113,11 @@ def use_encoder(residence: Residence, checkpoint: str) -> Iterator[WhisperEncode
 
 def working_memory(params: UNetParams, settings: LatentSyncSettings, dtype: torch.dtype) -> int:
     """Return the bytes, about, that painting a window takes beside the weights."""
-    size = params.widths[0] / STAGE2.widths[0] * dtype.itemsize
     passes = 1 if settings.low_memory or settings.guidance <= 1 else 2
-    return int(_WORKING_BYTES * size * passes * settings.resolution**2)
+    painting = _UNET_BYTES * passes * params.widths[0] / STAGE2.widths[0]
+    coding = _VAE_BYTES * settings.codec_frames
+    most = max(painting, coding) * dtype.itemsize * settings.resolution**2
+    return int(_RESERVE * most)
 
 
 def weights_memory(params: UNetParams, dtype: torch.dtype) -> int:
@@ -164,6 +168,12 @@ def _is_like(value: Any, model: Any) -> bool:
 
 
 def _check_fit(path: Path, params: UNetParams) -> None:
+    for name in ("in_channels", "out_channels"):
+        if getattr(params, name) != getattr(STAGE2, name):
+            raise InputError(
+                f"{path} says that {name} is {getattr(params, name)}, and faces are painted with "
+                f"{getattr(STAGE2, name)}; leave it out."
+            )
     levels = ("widths", "down_attention", "up_attention", "down_motion", "up_motion")
     if len({len(getattr(params, name)) for name in levels}) > 1:
         raise InputError(
@@ -188,7 +198,8 @@ def read_vae_params(path: Path) -> VAEParams:
     values: dict[str, Any] = {}
     for theirs, ours in _VAE_CONFIG.items():
         value = stated.get(theirs)
-        if not _is_like(value, published[ours]):
+        is_foreign = ours == "latent_channels" and value != LATENT_CHANNELS
+        if is_foreign or not _is_like(value, published[ours]):
             raise InputError(
                 f"{path} does not describe a picture codec ({theirs} is {value!r}); fetch it again."
             )

@@ -30,9 +30,9 @@ from lipsync.engines.latentsync.vae import decode_faces, encode_faces
 from lipsync.engines.latentsync.windows import Place, join_windows, pad_window, plan_windows
 from lipsync.errors import InputError
 from lipsync.residence import Residence
+from lipsync.threads import usual_threads
 from lipsync.types import Generated, Scene, Window, Working
 
-_CODEC_FRAMES = 4  # that go through the VAE at once: its pictures are large, and a job may stop
 _Made = TypeVar("_Made")
 
 
@@ -73,14 +73,27 @@ class _Device:
         return values.to(self._place, self._dtype)
 
     def run(self, network: nn.Module, work: Callable[[], _Made]) -> _Made:
-        """Return what `work`, which uses `network` only, makes in a turn of its own."""
-        with self._turn, torch.inference_mode():
-            if self._is_small:
-                for other in (self._networks.unet, self._networks.vae):
-                    if other is not network:
-                        nn.Module.to(other, "cpu")  # without the words of diffusers' own
-            nn.Module.to(network, self._place)  # from where another job may have put it
-            return work()
+        """Return what `work`, which uses `network` only, makes in a turn of its own.
+
+        Raises InputError where the device's memory runs out.
+        """
+        try:
+            with self._turn, usual_threads(), torch.inference_mode():
+                self._make_room(network)
+                return work()
+        except torch.OutOfMemoryError as error:
+            raise InputError(
+                "The graphics card's memory has run out; close what else uses the card, choose a "
+                "preset of lower resolution, or set `low_memory: true` in your own."
+            ) from error
+
+    def _make_room(self, network: nn.Module) -> None:
+        """Bring `network` onto the device, and off it, where memory is short, the other one."""
+        if self._is_small:
+            for other in (self._networks.unet, self._networks.vae):
+                if other is not network:
+                    nn.Module.to(other, "cpu")  # without the words of diffusers' own
+        nn.Module.to(network, self._place)  # from where another job may have put it
 
 
 @dataclass(frozen=True)
@@ -109,7 +122,6 @@ class _ScenePainter:
         self._noise = noise
         self._start = noise.draw_start()
         self._keep = shrink_mask(keep_mask(settings.resolution))[None, None]
-        self._codec_frames = 1 if settings.low_memory else _CODEC_FRAMES
         self._sampling = Sampling(
             steps=settings.steps,
             guidance=settings.guidance,
@@ -146,8 +158,8 @@ class _ScenePainter:
         count = stop - first
         choices = self._noise.draw_choices(self._scene.first_output + first, count)
         masked, reference = [], []
-        for begin in range(0, count, self._codec_frames):
-            chosen = slice(begin, min(begin + self._codec_frames, count))
+        for begin in range(0, count, self._settings.codec_frames):
+            chosen = slice(begin, min(begin + self._settings.codec_frames, count))
             pictures = np.stack([next(faces) for _ in range(chosen.start, chosen.stop)])
             prepared = prepare_faces(pictures, self._settings.resolution)
             masked.append(self._to_latents(prepared.masked, choices[0][chosen]))
@@ -179,7 +191,7 @@ class _ScenePainter:
 
     def _decode(self, latents: Tensor) -> Iterator[Generated]:
         vae = self._networks.vae
-        for part in latents.split(self._codec_frames):
+        for part in latents.split(self._settings.codec_frames):
             wanted = self._device.take(part)
             faces = self._device.run(vae, partial(decode_faces, vae, wanted))
             if not faces.isfinite().all():

@@ -70,3 +70,9 @@ class LatentSyncSettings:
             "help": "compile the UNet first; pays on a card and for long clips only",
         },
     )
+
+    @property
+    def codec_frames(self) -> int:
+        """How many frames go through the VAE at once: its pictures are large, and a job may stop
+        between two lots."""
+        return 1 if self.low_memory else 4
