@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from lipsync.audio.mfcc import mfcc
 from lipsync.errors import InputError
-from lipsync.score.evaluation import cut_sounds, embed_faces, hold_faces, measure_sync
+from lipsync.score.evaluation import STRIP, cut_sounds, embed_faces, hold_faces, measure_sync
 from lipsync.score.sync import weigh_distances
 from lipsync.score.syncnet import StripSyncNet, SyncNet, SyncNetParams
 from lipsync.steps import exhaust
@@ -115,16 +115,16 @@ def test_only_a_strip_of_faces_is_taken_before_it_answers(
     taken, turn = [], threading.Lock()
     film = (taken.append(turn.locked()) or face for face in faces)
     answers = embed_faces(StripSyncNet(network), film, turn)
-    assert next(answers).shape == (8, 8)
-    assert taken == [False] * 12
+    assert next(answers).shape == (STRIP, 8)
+    assert taken == [False] * (STRIP + 4)
     turn.acquire()  # somebody else's
     with ThreadPoolExecutor(1) as waiting:
         more = waiting.submit(next, answers)
         with pytest.raises(TimeoutError):
             more.result(0.2)
         turn.release()
-        assert more.result().shape == (8, 8)
-    assert sum(len(rows) for rows in answers) == COUNT - 4 - 16
+        assert more.result().shape == (COUNT - 4 - STRIP, 8)
+    assert not list(answers)
     assert len(taken) == COUNT
 
 

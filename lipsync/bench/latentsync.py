@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -23,7 +21,7 @@ from lipsync.bench.face_rows import find_clip, make_portrait, measure_faces, ope
 from lipsync.bench.footprint import run_apart
 from lipsync.bench.full_size import FULL, Painted, Pass, measure_painting
 from lipsync.bench.network_rows import measure_unet, measure_vae, measure_whisper
-from lipsync.bench.rows import Row
+from lipsync.bench.rows import Row, describe_machine
 from lipsync.bench.small_networks import SMALL, Sizes
 from lipsync.device import choose_device, choose_dtype, count_cards
 from lipsync.engines.latentsync.sampling import Sampling
@@ -96,18 +94,6 @@ def measure_full_size() -> Iterator[Pass]:
     """Yield what the networks take at full size on the processor."""
     for measured in run_apart("full", {})["passes"]:
         yield Pass(**measured)
-
-
-def describe_machine() -> str:
-    """Return the processor, its cores and PyTorch's version in one line."""
-    cpu = platform.processor() or platform.machine()
-    listing = Path("/proc/cpuinfo")
-    if listing.exists():
-        lines = listing.read_text(encoding="utf-8").splitlines()
-        named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-        cpu = named[0] if named else cpu
-    card = torch.cuda.get_device_name(0) if count_cards() else "no graphics card"
-    return f"{cpu}, {os.cpu_count()} cores, {card}, PyTorch {torch.__version__}"
 
 
 def describe(measured: Measured) -> str:

@@ -5,14 +5,18 @@ CPU time is that of one thread, so that ratios hold on a busy machine too.
 
 from __future__ import annotations
 
+import os
+import platform
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import torch
 
+from lipsync.device import count_cards
 from lipsync.threads import one_thread
 
 
@@ -69,3 +73,15 @@ def cpu_seconds(work: Callable[[], object]) -> float:
     begun = time.process_time()
     work()
     return time.process_time() - begun
+
+
+def describe_machine() -> str:
+    """Return the processor, its cores and PyTorch's version in one line."""
+    cpu = platform.processor() or platform.machine()
+    listing = Path("/proc/cpuinfo")
+    if listing.exists():
+        lines = listing.read_text(encoding="utf-8").splitlines()
+        named = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+        cpu = named[0] if named else cpu
+    card = torch.cuda.get_device_name(0) if count_cards() else "no graphics card"
+    return f"{cpu}, {os.cpu_count()} cores, {card}, PyTorch {torch.__version__}"

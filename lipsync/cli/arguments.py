@@ -52,7 +52,10 @@ def build_parser() -> argparse.ArgumentParser:
     demo.add_argument("-o", "--output", type=Path, default=Path("out/demo.mp4"), metavar="OUT")
     add_json(demo)
     _add_forwarded(
-        commands, "bench", ("draft", "latentsync", "media"), "measure an engine or the media"
+        commands,
+        "bench",
+        ("draft", "latentsync", "media", "score"),
+        "measure an engine, the media or the judge",
     )
     _add_forwarded(commands, "train", ("articulation",), "fit the draft engine's numbers")
     return parser

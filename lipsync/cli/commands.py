@@ -209,6 +209,10 @@ def _bench(arguments: argparse.Namespace) -> int:
         from lipsync.bench import latentsync
 
         return latentsync.main(arguments.rest)
+    if arguments.what == "score":
+        from lipsync.bench import score
+
+        return score.main(arguments.rest)
     from lipsync.bench import media
 
     return media.main(arguments.rest)

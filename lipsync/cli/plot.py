@@ -47,10 +47,10 @@ def draw_scores(scores: Sequence[tuple[str, SyncScore]], output: Path) -> None:
     from matplotlib.figure import Figure
 
     here = set(font_manager.get_font_names())
-    fonts = {"font.family": [name for name in _LETTERS if name in here]}
+    fonts = [name for name in _LETTERS if name in here]
     # a letter that no font here has is drawn as a box, which says enough
     logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
-    with rc_context(fonts), warnings.catch_warnings():
+    with rc_context({"font.family": fonts}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph")
         size = (_WIDTH_INCHES, _ROW_INCHES * len(scores))
         figure = Figure(figsize=size, dpi=_DPI, layout="constrained")

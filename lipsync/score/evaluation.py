@@ -1,6 +1,6 @@
 """A face and a sound through SyncNet, as they stream: what `syncnet` and `sync` make together.
 
-Faces come cropped, 25 a second; only a strip of a dozen is in memory. Where they come from and what
+Faces come cropped, 25 a second; only a strip of twenty is in memory. Where they come from and what
 the numbers are worth is not known here.
 """
 
@@ -27,7 +27,7 @@ from lipsync.score.syncnet import (
 from lipsync.steps import exhaust
 
 Turn = AbstractContextManager[object]  # such as `Residence.turn`; entered again and again
-_STRIP = 8  # windows at once; more are no quicker, they outgrow a processor's caches
+STRIP = 16  # windows at once; more are no quicker
 _FRAME_SAMPLES = SOUND_RATE // RATE
 _WINDOW_SAMPLES = 3440  # that 20 columns of the coefficients are made from
 _SILENT_DB = -60.0
@@ -118,7 +118,7 @@ def embed_faces(
     weight = next(network.parameters())
     # the network was trained on pictures whose colours come blue first
     planes = (torch.from_numpy(face[..., ::-1].copy()).permute(2, 0, 1) for face in faces)
-    for strip in cut_strips(planes, _STRIP):
+    for strip in cut_strips(planes, STRIP):
         with turn:
             seen = network.embed_strip(strip.to(weight.device, weight.dtype)).float().cpu().numpy()
         yield seen

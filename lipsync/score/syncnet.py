@@ -25,6 +25,7 @@ WINDOW = 5  # frames seen at once
 SIDE = 224  # px, of the faces
 SOUND_COLUMNS = 20  # of the coefficients, heard at once
 COLUMNS_PER_FRAME = 4
+_GLANCES = 4  # windows that the first layer makes at once
 _COUNTER = "num_batches_tracked"  # of the training; files from before 2018 have none
 
 
@@ -110,34 +111,47 @@ def _make_head(width: int, embedding: int) -> nn.Sequential:
 class StripSyncNet(nn.Module):
     """A `SyncNet` in eval mode, for judging: the same numbers up to rounding, in less time.
 
-    The norms are folded into the layers before them, and the lip network runs on flat pictures:
-    five frames are 15 channels, which fill a processor's lanes where three leave most of them idle.
+    The norms are folded into the layers before them. The first lip layer, the only one that looks
+    across time, walks along the strip itself; what it makes of a window is large, so it is pooled
+    a few windows at a time, while still in a processor's caches. The weights of the others are
+    large instead: those take all windows of the strip at once, as pictures without a time.
     """
 
     def __init__(self, network: SyncNet) -> None:
         super().__init__()
-        self.ear = _fold(network.netcnnaud)
-        self.sound_head = _fold(network.netfcaud)
-        self.eye = _flatten(_fold(network.netcnnlip))
-        self.lip_head = _fold(network.netfclip)
+        self.ear = _as_pictures(fold_norms(network.netcnnaud))
+        self.sound_head = fold_norms(network.netfcaud)
+        glance, *layers, last, rectify = fold_norms(network.netcnnlip)
+        self.glance = glance.to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        self.pool = _as_pictures(layers[:2])
+        self.eye = nn.Sequential(*_as_pictures(layers[2:]), nn.Flatten(), _as_matrix(last), rectify)
+        self.lip_head = fold_norms(network.netfclip)
         self.eval().requires_grad_(False)
 
     def embed_sound(self, coefficients: Tensor) -> Tensor:
         """Return (B, 1024), not normalised, of (B, 1, 13, 20) float32."""
-        heard: Tensor = self.sound_head(self.ear(coefficients).flatten(1))
+        heard: Tensor = self.sound_head(
+            self.ear(coefficients.contiguous(memory_format=torch.channels_last)).flatten(1)
+        )
         return heard
 
     def embed_strip(self, frames: Tensor) -> Tensor:
         """Return (T - 4, 1024), not normalised, of (T, 3, 224, 224) float32 BGR in [0, 255]."""
-        windows = frames.unfold(0, WINDOW, 1)  # (T - 4, 3, 224, 224, 5), a view
-        pictures = windows.permute(0, 4, 1, 2, 3).flatten(1, 2)
-        seen: Tensor = self.lip_head(
-            self.eye(pictures.contiguous(memory_format=torch.channels_last)).flatten(1)
-        )
+        strip = frames.transpose(0, 1)[None].contiguous(memory_format=torch.channels_last_3d)
+        glances = [
+            self._glance_at(strip[:, :, first : first + _GLANCES + WINDOW - 1])
+            for first in range(0, len(frames) - WINDOW + 1, _GLANCES)
+        ]
+        seen: Tensor = self.lip_head(self.eye(torch.cat(glances)))
         return seen
 
+    def _glance_at(self, strip: Tensor) -> Tensor:
+        """Return (n, 96, 54, 54): the first layer's pooled maps of all windows in the strip."""
+        pooled: Tensor = self.pool(self.glance(strip)[0].transpose(0, 1))
+        return pooled
 
-def _fold(layers: nn.Sequential) -> nn.Sequential:
+
+def fold_norms(layers: nn.Sequential) -> nn.Sequential:
     """Return copies of the layers with every norm folded into what it follows."""
     folded: list[nn.Module] = []
     for layer in layers:
@@ -152,31 +166,39 @@ def _fold(layers: nn.Sequential) -> nn.Sequential:
     return nn.Sequential(*folded)
 
 
-def _flatten(layers: Iterable[nn.Module]) -> nn.Sequential:
-    """Return layers for pictures whose channels are frames and colours, frame by frame."""
+def _as_pictures(layers: Iterable[nn.Module]) -> nn.Sequential:
+    """Return the layers without their time of one frame, channels innermost."""
     flat: list[nn.Module] = []
     for layer in layers:
         if isinstance(layer, nn.Conv3d):
-            width_out, width_in, depth, height, width = layer.weight.shape
             conv = nn.Conv2d(
-                depth * width_in,
-                width_out,
-                (height, width),
-                layer.stride[1:],  # type: ignore[arg-type]
-                layer.padding[1:],  # type: ignore[arg-type]
+                layer.in_channels,
+                layer.out_channels,
+                _across(layer.kernel_size),
+                _across(layer.stride),
+                _across(layer.padding),  # type: ignore[arg-type]
             )
-            weight = layer.weight.transpose(1, 2).flatten(1, 2)
-            conv.weight = nn.Parameter(weight.contiguous(memory_format=torch.channels_last))
-            conv.bias = layer.bias
+            conv.weight, conv.bias = nn.Parameter(layer.weight.squeeze(2)), layer.bias
             flat.append(conv)
         elif isinstance(layer, nn.MaxPool3d):
-            kernel, stride, padding = (
-                _across(size) for size in (layer.kernel_size, layer.stride, layer.padding)
+            flat.append(
+                nn.MaxPool2d(
+                    _across(layer.kernel_size), _across(layer.stride), _across(layer.padding)
+                )
             )
-            flat.append(nn.MaxPool2d(kernel, stride, padding))
         else:
             flat.append(layer)
-    return nn.Sequential(*flat)
+    return nn.Sequential(*flat).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def _as_matrix(conv: nn.Module) -> nn.Linear:
+    """Return a convolution over pictures no larger than its kernel as the sum that it is."""
+    assert isinstance(conv, nn.Conv3d)
+    assert conv.bias is not None
+    matrix = nn.Linear(conv.weight[0].numel(), conv.out_channels)
+    matrix.weight = nn.Parameter(conv.weight.flatten(1))
+    matrix.bias = nn.Parameter(conv.bias)
+    return matrix
 
 
 def _across(size: int | tuple[int, ...]) -> tuple[int, int]:
