@@ -147,6 +147,8 @@ def test_a_killed_pull_whose_part_was_damaged_is_refused(
 
 def test_an_interrupted_pull_says_what_is_kept(server: WeightsServer, commands: Commands) -> None:
     server.faults = [Fault(stall_after=20_000)]
+    # what a shell starts in the background, as tests may be, is deaf to it otherwise
+    commands.prepend("import signal; signal.signal(signal.SIGINT, signal.default_int_handler);")
     process = commands.start_and_wait_for(20_000)
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=120)
