@@ -40,7 +40,9 @@ class CheckTab:
 
 def lay_out_check() -> CheckTab:
     """Put the components into the surrounding tab or page."""
-    gr.HTML(f'<p class="hint">{label("check.lead")}</p><p class="hint">{label("score.proxy")}</p>')
+    # one label each: of several in one piece only the first would be put into words
+    for key in ("check.lead", "score.proxy"):
+        gr.HTML(f'<p class="hint">{label(key)}</p>')
     clips = make_upload(
         multiple=True,
         label=label("check.clips"),
