@@ -39,6 +39,8 @@ from lipsync.residence import Residence
 from lipsync.types import Size
 from lipsync.weights import ModelStore
 
+pytestmark = pytest.mark.slow  # each takes seconds
+
 CPU = torch.device("cpu")
 TINY = Sizes(
     UNetParams(

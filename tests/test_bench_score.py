@@ -15,6 +15,8 @@ from lipsync.bench import score as bench
 from lipsync.bench import score_ways as ways
 from lipsync.score.syncnet import StripSyncNet, SyncNet, SyncNetParams
 
+pytestmark = pytest.mark.slow  # each takes seconds
+
 TINY = SyncNetParams((2, 3, 4, 3, 4, 8), (2, 3, 4, 3, 4, 8), embedding=16)
 
 

@@ -36,6 +36,8 @@ from lipsync.engines.latentsync.unet import UNet
 from lipsync.engines.latentsync.vae import build_vae
 from lipsync.face.anchors import ANCHORS, rounded_anchors
 
+pytestmark = pytest.mark.slow  # each takes seconds
+
 SALT, SEED, SIDE = "sea", 11, 64
 STEPS = 2
 NUM_SAMPLES, NUM_SOURCE, NUM_OUTPUT = 2080, 3, 5

@@ -19,6 +19,8 @@ from lipsync.cli.gpu import describe_loss
 from lipsync.device import choose_device, free_memory
 from lipsync.gpu.hold import Held, Lost, hold_devices, reserve
 
+pytestmark = pytest.mark.slow  # each takes seconds
+
 ROOT = Path(__file__).resolve().parents[1]
 WANTED = 64_000_000
 

@@ -37,6 +37,8 @@ import sys
 from pathlib import Path
 from lipsync import LipSyncPipeline, Request
 from lipsync.bench.cost import peak_mb
+
+pytestmark = pytest.mark.slow  # each takes seconds
 clip, voice, out = map(Path, sys.argv[1:])
 settings = {"resolution": 64, "steps": 1, "guidance": 1.0}
 request = Request(clip, voice, out, "latentsync", settings, score=False)

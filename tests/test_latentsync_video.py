@@ -29,6 +29,8 @@ from lipsync.media.colour import rgb_image
 from lipsync.media.frames import read_frames
 from lipsync.media.probe import probe_clip
 
+pytestmark = pytest.mark.slow  # each takes seconds
+
 CLIPS = Path(__file__).resolve().parents[2] / "shared" / "clips"
 SIDE, MARK = 512, 24  # px, of the made picture and of the red square that the tiny networks see
 START, STEP = (192, 256), 2  # px, where the square is at first, and how far it goes each frame
