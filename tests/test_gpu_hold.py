@@ -76,6 +76,8 @@ def start_holding() -> tuple[subprocess.Popen[str], int]:
     code = (
         "import lipsync.__main__ as entry, signal, sys;"
         "signal.signal(signal.SIGTERM, entry._stop);"
+        # a shell's background job, as tests may be, is deaf to it otherwise
+        "signal.signal(signal.SIGINT, signal.default_int_handler);"
         "from lipsync.cli.gpu import hold_until_stopped;"
         f"sys.exit(hold_until_stopped(['cpu'], {share_of(WANTED)}, None))"
     )
