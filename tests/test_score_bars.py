@@ -37,11 +37,12 @@ pytestmark = [
 ]
 
 PEAK = """
-import json, resource, sys
+import json, sys
 from pathlib import Path
 from lipsync import LipSyncPipeline
+from lipsync.bench.cost import peak_mb
 score = LipSyncPipeline().score(Path(sys.argv[1]), judge=sys.argv[2])
-print(json.dumps([resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, score.offset_frames]))
+print(json.dumps([peak_mb(), score.offset_frames]))
 """
 
 
