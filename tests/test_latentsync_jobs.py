@@ -32,13 +32,14 @@ from lipsync.weights import ModelStore
 
 CLIPS = Path(__file__).resolve().parents[2] / "shared" / "clips"
 QUICK = {"resolution": 64, "steps": 2, "guidance": 1.5, "checkpoint": "latentsync-1.5"}
+pytestmark = pytest.mark.slow  # each takes seconds
+
 LONG = """
 import sys
 from pathlib import Path
 from lipsync import LipSyncPipeline, Request
 from lipsync.bench.cost import peak_mb
 
-pytestmark = pytest.mark.slow  # each takes seconds
 clip, voice, out = map(Path, sys.argv[1:])
 settings = {"resolution": 64, "steps": 1, "guidance": 1.0}
 request = Request(clip, voice, out, "latentsync", settings, score=False)
