@@ -39,6 +39,7 @@ from lipsync.media.output import check_output, partial_file
 from lipsync.media.probe import Limits, probe_clip, probe_voice
 from lipsync.media.timeline import trim_range
 from lipsync.residence import Part, Residence
+from lipsync.scan import FoundFace, Scan
 from lipsync.score.judges import Judge, choose_judge, open_judge
 from lipsync.steps import exhaust, map_steps
 from lipsync.types import (
@@ -46,11 +47,9 @@ from lipsync.types import (
     Checkpoint,
     Engine,
     FaceChoice,
-    FoundFace,
     Progress,
     Request,
     Result,
-    Scan,
     SyncScore,
 )
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from lipsync.errors import InputError
 from lipsync.media.probe import probe_clip
-from lipsync.types import FaceChoice, Progress, Request, Result, Scan, Skipped, SyncScore
+from lipsync.scan import Scan
+from lipsync.types import FaceChoice, Progress, Request, Result, Skipped, SyncScore
 
 SCORE = SyncScore("correlate", "A coarse judge.", 0.83, 1, Fraction(25), "in sync")
 

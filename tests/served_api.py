@@ -20,7 +20,8 @@ import pytest
 from lipsync.engines import make_settings
 from lipsync.media.probe import probe_clip, probe_voice
 from lipsync.presets import PRESETS_FOLDER, load_presets
-from lipsync.types import FaceChoice, Progress, Request, Result, Scan, SyncScore
+from lipsync.scan import Scan
+from lipsync.types import FaceChoice, Progress, Request, Result, SyncScore
 from lipsync.ui.api import lay_out_api
 from lipsync.ui.hosting import Deployment, launch_extras
 from lipsync.ui.jobs import Jobs

@@ -18,7 +18,7 @@ from served_blocks import serve_blocks
 
 from lipsync.example import example_photo
 from lipsync.pipeline import LipSyncPipeline
-from lipsync.types import Scan
+from lipsync.scan import Scan
 from lipsync.ui.choices import Selection
 from lipsync.ui.clip_panel import (
     ClipScanner,

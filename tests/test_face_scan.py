@@ -17,7 +17,8 @@ from lipsync.media.frames import nearest_keys
 from lipsync.media.probe import probe_clip
 from lipsync.media.view import Picture
 from lipsync.pipeline import LipSyncPipeline
-from lipsync.types import Face, Scan
+from lipsync.scan import Scan
+from lipsync.types import Face
 
 PORTRAIT = ("-loop", 1, "-framerate", 25, "-i", example_photo())
 NOBODY = ("-f", "lavfi", "-i", "testsrc2=s=320x320:r=25")

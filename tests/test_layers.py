@@ -16,6 +16,7 @@ PACKAGE = ROOT / "lipsync"
 GROUND = (
     "landmarks",
     "types",
+    "scan",
     "errors",
     "steps",
     "weights",

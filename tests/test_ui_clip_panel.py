@@ -14,7 +14,7 @@ import pytest
 from lipsync.example import example_photo
 from lipsync.media.probe import Limits
 from lipsync.pipeline import LipSyncPipeline
-from lipsync.types import Scan
+from lipsync.scan import Scan
 from lipsync.ui.choices import Selection
 from lipsync.ui.clip_panel import ClipScanner, read_selection, write_selection
 

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from lipsync.errors import OutputError
-from lipsync.types import FoundFace, Result, SyncScore
+from lipsync.scan import FoundFace
+from lipsync.types import Result, SyncScore
 
 
 def describe_result(result: Result) -> str:

@@ -32,7 +32,8 @@ from lipsync.face.track import (
     choose_face,
 )
 from lipsync.media.frames import nearest_keys, read_frames
-from lipsync.types import Clip, FaceChoice, FoundFace, Frame, Scan, Sighting, Span
+from lipsync.scan import FoundFace, Scan, Sighting, Span
+from lipsync.types import Clip, FaceChoice, Frame
 
 LOOKS_PER_SECOND = 5
 MAX_LOOKS = 400

@@ -19,7 +19,8 @@ import numpy as np
 from gradio.events import Dependency
 
 from lipsync.media.probe import Limits, probe_clip
-from lipsync.types import Clip, Scan
+from lipsync.scan import Scan
+from lipsync.types import Clip
 from lipsync.ui import cards
 from lipsync.ui.choices import Selection
 from lipsync.ui.events import AT_ONCE, QUIET

@@ -7,7 +7,8 @@ from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import Protocol
 
-from lipsync.types import FaceChoice, Progress, Request, Scan, SyncScore
+from lipsync.scan import Scan
+from lipsync.types import FaceChoice, Progress, Request, SyncScore
 
 
 class Pipeline(Protocol):
