@@ -8,6 +8,8 @@ import shutil
 import stat
 from pathlib import Path
 
+from lipsync.errors import OutputError
+
 log = logging.getLogger(__name__)
 
 
@@ -22,6 +24,19 @@ def is_ours(folder: Path) -> bool:
         return False
     owned = not hasattr(os, "getuid") or facts.st_uid == os.getuid()
     return stat.S_ISDIR(facts.st_mode) and owned
+
+
+def make_own_folder(folder: Path) -> None:
+    """Make `folder`, in a parent that is there, for this user alone, where it is not there yet.
+
+    Raises OutputError where somebody else has made it.
+    """
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if not is_ours(folder):
+        raise OutputError(
+            f"The folder {folder} belongs to another user; remove it or set GRADIO_TEMP_DIR to a "
+            "folder of your own."
+        )
 
 
 def list_own_folders(parent: Path) -> list[Path]:

@@ -7,7 +7,6 @@ shown, and is swept.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -28,8 +27,16 @@ from gradio.utils import get_upload_folder
 from lipsync.errors import InputError, OutputError
 from lipsync.ui.cards import encode_jpeg
 from lipsync.ui.choices import Choices
-from lipsync.ui.folders import is_ours, list_own_folders, remove_folder, time_written
+from lipsync.ui.folders import (
+    is_ours,
+    list_own_folders,
+    make_own_folder,
+    remove_folder,
+    time_written,
+)
 from lipsync.ui.jobs import bring_in, name_result
+from lipsync.ui.lending import Lending, lend_file
+from lipsync.ui.visitors import hash_visitor
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +47,6 @@ KEEP_BYTES = 10 * 2**30  # of everybody together
 _ENTRY, _RECORD, _THUMBNAIL, _BEFORE = "entry.json", "record.json", "thumbnail.jpg", "before.mp4"
 _LENT = "lent"  # a folder beside the visitors' own
 _ID = re.compile(r"[0-9a-f]{32}")
-_STEM_LENGTH = 60  # letters that stay of a file's name; those of ours are all shorter
 _HALF_WRITTEN_SECONDS = 900  # after which a folder without an entry is a leftover
 
 
@@ -100,6 +106,7 @@ class History:
         self.keep_seconds = keep_seconds
         self.keep_entries = keep_entries
         self._keep_bytes = keep_bytes
+        self._lending = Lending(self.root / _LENT, keep_seconds)
         self._lock = threading.Lock()
         self._being_written: set[Path] = set()
 
@@ -193,27 +200,23 @@ class History:
         may be in use as inputs, and are uploads like others.
         """
         remove_folder(self.get(visitor, entry_id).folder, _ENTRY)
-        for lent in list_own_folders(self.root / _LENT):
-            if lent.name.startswith(f"{entry_id}-"):
-                remove_folder(lent / "result")
-                remove_folder(lent / "record")
+        for lent in self._lending.find(entry_id):
+            remove_folder(lent / "result")
+            remove_folder(lent / "record")
 
     def lend(self, entry: Entry) -> Lent:
         """Return links to the files of `entry` for components to hold, named for people.
 
-        Gradio removes every file that a component has held, when it is old and when the app ends;
-        so no component may hold the history's own. The links last `keep_seconds`. Raises
-        InputError where the job is gone, OutputError where the links cannot be made.
+        The links last `keep_seconds`. Raises InputError where the job is gone, OutputError where
+        the links cannot be made.
         """
-        folder = self.root / _LENT / f"{entry.id}-{secrets.token_hex(16)}"
         with _told(), _still_there(entry):
-            folder.parent.mkdir(mode=0o700, exist_ok=True)
-            folder.mkdir(mode=0o700)
+            folder = self._lending.open(entry.id)
             return Lent(
-                clip=_lend(entry.clip, folder / "clip", entry.clip_name),
-                voice=_lend(entry.voice, folder / "voice", entry.voice_name),
-                result=_lend(entry.result, folder / "result", entry.result.name),
-                record=_lend(entry.record, folder / "record", entry.result.name),
+                clip=lend_file(entry.clip, folder / "clip", entry.clip_name),
+                voice=lend_file(entry.voice, folder / "voice", entry.voice_name),
+                result=lend_file(entry.result, folder / "result", entry.result.name),
+                record=lend_file(entry.record, folder / "record", entry.result.name),
             )
 
     def sweep(self) -> None:
@@ -231,10 +234,7 @@ class History:
                         kept.append((created, folder))
                 if not any(home.iterdir()):
                     home.rmdir()
-            for lent in list_own_folders(self.root / _LENT):
-                lent_at = time_written(lent)
-                if lent_at is not None and lent_at < oldest:
-                    remove_folder(lent)
+            self._lending.sweep()
             used = 0
             for place, (_, folder) in enumerate(sorted(kept, reverse=True)):
                 used += _weigh(folder)
@@ -254,7 +254,7 @@ class History:
         return finished
 
     def _home(self, visitor: str) -> Path:
-        return self.root / hashlib.sha256(visitor.encode()).hexdigest()
+        return self.root / hash_visitor(visitor)
 
     @contextmanager
     def _open_folder(self, visitor: str) -> Iterator[Path]:
@@ -264,12 +264,7 @@ class History:
             with self._lock:  # a sweep between these lines would take the empty home away
                 self.root.parent.mkdir(parents=True, exist_ok=True)
                 for place in (self.root, home):
-                    place.mkdir(mode=0o700, exist_ok=True)
-                    if not is_ours(place):
-                        raise OutputError(
-                            f"The folder {place} belongs to another user; remove it or set "
-                            "GRADIO_TEMP_DIR to a folder of your own."
-                        )
+                    make_own_folder(place)
                 folder.mkdir(mode=0o700)
                 self._being_written.add(folder)
             try:
@@ -353,10 +348,3 @@ def _write(text: str, path: Path) -> None:
         waiting.replace(path)
     finally:
         waiting.unlink(missing_ok=True)
-
-
-def _lend(kept: Path, folder: Path, name: str) -> Path:
-    # the name came from an upload; only what is harmless in a path stays of it
-    stem = "".join(letter for letter in Path(name).stem if letter.isprintable())
-    folder.mkdir(mode=0o700)
-    return bring_in(kept, folder, stem[:_STEM_LENGTH].strip(" .") or folder.name)

@@ -6,6 +6,7 @@ in an address, and is neither logged nor written to disk as it is.
 
 from __future__ import annotations
 
+import hashlib
 import re
 import secrets
 from typing import Any
@@ -42,6 +43,11 @@ def read_visitor(value: Any) -> str:
     if isinstance(value, str) and _TOKEN.fullmatch(value):
         return value
     return new_visitor()
+
+
+def hash_visitor(visitor: str) -> str:
+    """Return what stands for a visitor's token on the disk, 64 hexadecimal digits."""
+    return hashlib.sha256(visitor.encode()).hexdigest()
 
 
 def connect_visitor(screen: gr.Blocks, state: gr.BrowserState) -> Dependency:
