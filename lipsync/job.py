@@ -196,10 +196,9 @@ def listen(job: Job, engine: Engine, checkpoint: Checkpoint) -> tuple[Features, 
         audio = read_audio(job.voice.path, ANALYSIS_RATE, start, seconds)
         where = "this part of "
     checkpoint()
-    engine.load(job.settings)  # here, so that what it lacks is known before faces are looked for
-    notes: tuple[str, ...] = ()
+    notes = engine.load(job.settings)  # here, so that faces are not looked for in vain
     if not speech_probability(audio, checkpoint).has_speech:
-        notes = (f"No speech was found in {where}the voice, so the mouth stays at rest.",)
+        notes += (f"No speech was found in {where}the voice, so the mouth stays at rest.",)
     features = engine.encode_audio(audio, count, job.clip.fps, job.settings, checkpoint)
     return features[before : before + len(job.shown)], notes
 
@@ -343,12 +342,13 @@ def _make_scene(
 ) -> Scene:
     rows = job.rows[stretch.start : stretch.stop]
     seen = slice(int(rows.min()), int(rows.max()) + 1)
-    spec = engine.spec
-    alignment = align_track(track, seen, TEMPLATES[spec.template], engine.crop_size(job.settings))
+    template = TEMPLATES[engine.template(job.settings)]
+    alignment = align_track(track, seen, template, engine.crop_size(job.settings))
     return Scene(
         track=track,
         rows=rows,
         alignment=Alignment(alignment.matrices[rows - seen.start], alignment.size),
+        size=job.clip.size,
         features=features[stretch.start : stretch.stop],
         fps=job.clip.fps,
         references=gallery.references(track, stretch.segment),

@@ -267,9 +267,10 @@ class LipSyncPipeline:
     def _plan(self, request: Request) -> Job:
         """Plan a job without building its engine."""
         engine = self._given.get(request.engine) or engine_class(request.engine)
-        check_detector(self._detector_name, engine.spec)
         on_card = engine.spec.wants_card and self.residence.device.type != "cpu"
-        return plan_job(request, self.limits, engine, on_card)
+        job = plan_job(request, self.limits, engine, on_card)
+        check_detector(self._detector_name, engine.spec, engine.template(job.settings))
+        return job
 
     @staticmethod
     def _hear(

@@ -162,6 +162,7 @@ class Scene:
     track: FaceTrack
     rows: np.ndarray  # (T,) int, the track row each output frame shows
     alignment: Alignment  # matrices (T, 2, 3)
+    size: Size  # of the frames
     features: Features  # T rows, what the engine's encode_audio gave
     fps: Fraction
     references: Sequence[Reference] = ()  # varied mouths of the same face in the same shot
@@ -200,7 +201,6 @@ class EngineSpec:
     name: str
     label: str  # for people
     licence: str
-    template: str  # key of face.align.TEMPLATES
     window: int  # frames per window
     references: int = 0  # how many varied pictures of the face it wants to see before it starts
     fps: Fraction | None = None  # None = any rate
@@ -231,6 +231,11 @@ class Engine(Protocol):
         ...
 
     @classmethod
+    def template(cls, settings: Any) -> str:
+        """Return the key of `face.align.TEMPLATES`: how its crops lie on the face."""
+        ...
+
+    @classmethod
     def crop_size(cls, settings: Any) -> int | None:
         """Return the side of the crop, px; None = the clip's own resolution."""
         ...
@@ -241,9 +246,10 @@ class Engine(Protocol):
         processor, as expected before one was made: rather too many than too few."""
         ...
 
-    def load(self, settings: Any) -> None:
+    def load(self, settings: Any) -> tuple[str, ...]:
         """Make all models resident that a job needs; without this call, its first use does.
 
+        Returns plain sentences on wishes that this machine cannot meet, and what is used instead.
         Raises `InputError` where a checkpoint is absent, damaged or another one than it should be,
         and where the memory does not suffice.
         """

@@ -51,9 +51,9 @@ def make_scene(engine: Engine, voice: Audio, count: int) -> Scene:
     gallery = Gallery(spec.references)
     for row, mesh in enumerate(points):
         gallery.offer(row, frame_of(picture(), row), [face_of(mesh)], False)
-    size = engine.crop_size(quick(engine))
+    size, template = engine.crop_size(quick(engine)), engine.template(quick(engine))
     features = hear(engine, voice, count, FPS)
-    scene = scene_of(points, features, template=spec.template, size=size)
+    scene = scene_of(points, features, template=template, size=size)
     kept = gallery.references(scene.track, slice(0, count))
     return dataclasses.replace(scene, references=kept)
 

@@ -17,7 +17,7 @@ from lipsync.face.align import TEMPLATES, align_track
 from lipsync.face.mouth import mean_face, measure_canonical
 from lipsync.landmarks import LandmarkStore
 from lipsync.media.colour import rgb_image
-from lipsync.types import Colour, Face, FaceTrack, Features, Frame, Reference, Scene
+from lipsync.types import Colour, Face, FaceTrack, Features, Frame, Reference, Scene, Size
 
 REST_WIDTH = 0.557  # IOD, of the mean face
 SIZE = 240  # px, side of a made picture
@@ -108,4 +108,4 @@ def scene_of(
     track = track_of(points)
     rows = np.arange(len(points))
     alignment = align_track(track, slice(0, len(points)), TEMPLATES[template], size)
-    return Scene(track, rows, alignment, features, fps, references)
+    return Scene(track, rows, alignment, Size(SIZE, SIZE), features, fps, references)

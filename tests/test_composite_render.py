@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from made_faces import faces_with, frame_of, picture, placed, speaking, track_of
+from made_faces import SIZE, faces_with, frame_of, picture, placed, speaking, track_of
 
 from lipsync.composite.render import render_scene
 from lipsync.face.align import TEMPLATES, align_track
 from lipsync.media.colour import rgb_image
-from lipsync.types import Audio, Checkpoint, EngineSpec, Generated, Scene, Window
+from lipsync.types import Audio, Checkpoint, EngineSpec, Generated, Scene, Size, Window
 
 COUNT, SIDE = 7, 96
 
@@ -21,7 +21,7 @@ COUNT, SIDE = 7, 96
 class TintingEngine:
     """Gives every crop back, some levels too bright, with no mask of its own."""
 
-    spec = EngineSpec("tint", "Tint", "none", template="latentsync", window=3)
+    spec = EngineSpec("tint", "Tint", "none", window=3)
     Settings: type = dict
 
     @classmethod
@@ -29,10 +29,14 @@ class TintingEngine:
         return ()
 
     @classmethod
+    def template(cls, settings: Any) -> str:
+        return "latentsync"
+
+    @classmethod
     def crop_size(cls, settings: Any) -> int:
         return SIDE
 
-    def load(self, settings: Any) -> None:
+    def load(self, settings: Any) -> tuple[str, ...]:
         raise AssertionError("a scene is all that is rendered")
 
     def encode_audio(
@@ -52,7 +56,8 @@ def render(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the frames (T, H, W, 3) before and after."""
     track = track_of(placed(faces_with(speaking(COUNT))))
     alignment = align_track(track, slice(0, COUNT), TEMPLATES["latentsync"], SIDE)
-    scene = Scene(track, np.arange(COUNT), alignment, torch.zeros(COUNT, 1), Fraction(25), (), 0)
+    size, features = Size(SIZE, SIZE), torch.zeros(COUNT, 1)
+    scene = Scene(track, np.arange(COUNT), alignment, size, features, Fraction(25))
     frames = [frame_of(picture(), index) for index in range(COUNT)]
     after = list(render_scene(scene, iter(frames), TintingEngine(), {}, 0, weights))
     assert [frame.index for frame in after] == list(range(COUNT))

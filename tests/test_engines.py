@@ -89,8 +89,9 @@ def test_the_spec_is_true_to_the_registry(engine: Engine) -> None:
     assert ENGINES[spec.name].endswith(type(engine).__name__)
     assert spec.label
     assert spec.licence
-    assert TEMPLATES[spec.template].mask in OUTLINES
-    assert (engine.crop_size(quick(engine)) is None) == (not TEMPLATES[spec.template].places)
+    template = TEMPLATES[engine.template(quick(engine))]
+    assert template.mask in OUTLINES
+    assert (engine.crop_size(quick(engine)) is None) == (not template.places)
     assert all(engine.needed_weights(quick(engine)))
     assert spec.window >= 1
     assert spec.references >= 0

@@ -252,20 +252,20 @@ def test_the_runtime_brings_no_telemetry() -> None:
     assert not any(b"OneDsTelemetry" in path.read_bytes() for path in libraries)
 
 
-def spec_of(template: str, references: int = 0) -> EngineSpec:
+def spec_of(references: int) -> EngineSpec:
     known: EngineSpec = engine_class("draft").spec
-    return dataclasses.replace(known, name="made", template=template, references=references)
+    return dataclasses.replace(known, name="made", references=references)
 
 
 def test_an_engine_gets_the_landmarks_it_knows() -> None:
-    check_detector("mediapipe", engine_class("draft").spec)
-    check_detector("mediapipe", spec_of("latentsync", references=3))
-    check_detector("insightface", spec_of("latentsync"))
-    for spec in (engine_class("draft").spec, spec_of("latentsync", references=3)):
-        with pytest.raises(InputError, match=f"The {spec.name} engine needs MediaPipe's 478"):
-            check_detector("insightface", spec)
+    check_detector("mediapipe", spec_of(0), "native")
+    check_detector("mediapipe", spec_of(3), "latentsync")
+    check_detector("insightface", spec_of(0), "latentsync")
+    for spec, template in ((spec_of(0), "native"), (spec_of(3), "latentsync")):
+        with pytest.raises(InputError, match="The made engine needs MediaPipe's 478"):
+            check_detector("insightface", spec, template)
     with pytest.raises(InputError, match="no face detector called 'dlib'"):
-        check_detector("dlib", spec_of("latentsync"))
+        check_detector("dlib", spec_of(0), "latentsync")
 
 
 def points_turned(yaw: float, roll: float = 0.0) -> np.ndarray:

@@ -36,7 +36,7 @@ from lipsync.ui.choices import (
 class Stepper:
     """An engine, as far as choices look at one, whose painting takes steps."""
 
-    spec = EngineSpec("stepper", "The stepping engine", "Apache-2.0", "none", 16)
+    spec = EngineSpec("stepper", "The stepping engine", "Apache-2.0", 16)
 
     @dataclass(frozen=True)
     class Settings:

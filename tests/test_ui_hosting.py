@@ -41,7 +41,7 @@ class Strokes:
 class Painter:
     """An engine, as far as a loan looks at one, that wants a card."""
 
-    spec = EngineSpec("painter", "Painter", "Apache-2.0", "none", 16, wants_card=True)
+    spec = EngineSpec("painter", "Painter", "Apache-2.0", 16, wants_card=True)
     Settings = Strokes
 
     @classmethod

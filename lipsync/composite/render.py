@@ -10,7 +10,7 @@ import numpy as np
 from lipsync.composite.colour import match_colour, ring_around
 from lipsync.composite.edge import soften_edge
 from lipsync.composite.paste import paste_back
-from lipsync.face.align import TEMPLATES, crop_face, to_crop_points
+from lipsync.face.align import TEMPLATES, Template, crop_face, to_crop_points
 from lipsync.face.mask import template_mask
 from lipsync.types import Engine, Frame, Generated, Scene, Window, Working
 
@@ -52,6 +52,7 @@ def render_scene(
 
     rng = torch.Generator().manual_seed(seed)
     waiting = _Waiting()
+    template = TEMPLATES[engine.template(settings)]
     windows = _cut_windows(scene, frames, engine.spec.window, waiting)
     done = 0
     for generated in engine.generate(scene, windows, settings, rng):
@@ -60,7 +61,7 @@ def render_scene(
             continue
         for offset in range(len(generated.faces)):
             frame, crop = waiting.take()
-            face, mask = _finish(generated, offset, crop, engine)
+            face, mask = _finish(generated, offset, crop, template)
             mask = soften_edge(mask, softness) * np.float32(weights[done])
             yield paste_back(frame, face, mask, scene.alignment.matrices[done])
             done += 1
@@ -88,13 +89,13 @@ def _cut_windows(
 
 
 def _finish(
-    generated: Generated, offset: int, crop: np.ndarray, engine: Engine
+    generated: Generated, offset: int, crop: np.ndarray, template: Template
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the face (S, S, 3) and its mask (S, S), ready to be pasted."""
     face = generated.faces[offset]
     if generated.masks is not None:
         return face, generated.masks[offset]
     side = face.shape[0]
-    mask = template_mask(TEMPLATES[engine.spec.template].mask, side)
+    mask = template_mask(template.mask, side)
     ring = ring_around(mask, max(2, round(side * _RING_SHARE)))
     return match_colour(face, crop, mask, ring), mask

@@ -12,11 +12,12 @@ from lipsync.weights.store import ModelStore
 DETECTORS: dict[str, int] = {"mediapipe": MESH_POINTS, "insightface": POINTS}  # landmarks per face
 
 
-def check_detector(name: str, spec: EngineSpec) -> None:
-    """Raise `InputError` for an unknown detector and for one that an engine cannot work with."""
+def check_detector(name: str, spec: EngineSpec, template: str) -> None:
+    """Raise `InputError` for an unknown detector and for one that an engine cannot work with whose
+    crops lie on the face as `template`, a key of `TEMPLATES`, says."""
     count = _num_points(name)
     # borrowed pictures of the face are chosen by the mesh, whatever the crop hangs on
-    if count not in TEMPLATES[spec.template].anchors or (spec.references and count != MESH_POINTS):
+    if count not in TEMPLATES[template].anchors or (spec.references and count != MESH_POINTS):
         raise InputError(
             f"The {spec.name} engine needs MediaPipe's {MESH_POINTS} landmarks and the "
             f"{name} detector finds {count}; choose the mediapipe detector or another engine."

@@ -55,7 +55,6 @@ class DraftEngine:
         name="draft",
         label="Draft",
         licence="Apache-2.0",
-        template="native",
         window=_WINDOW,
         references=_NUM_REFERENCES,
     )
@@ -70,6 +69,11 @@ class DraftEngine:
         return ()
 
     @classmethod
+    def template(cls, settings: DraftSettings) -> str:
+        """Return the template that keeps the clip's own pixels."""
+        return "native"
+
+    @classmethod
     def crop_size(cls, settings: DraftSettings) -> None:
         """Return None: it paints the clip's own pixels."""
 
@@ -78,8 +82,9 @@ class DraftEngine:
         """Return 0: what it takes is what jobs usually take."""
         return 0.0
 
-    def load(self, settings: DraftSettings) -> None:
+    def load(self, settings: DraftSettings) -> tuple[str, ...]:
         """Do nothing: there is nothing to load."""
+        return ()
 
     def encode_audio(
         self,

@@ -41,7 +41,6 @@ class LatentSyncEngine:
         name="latentsync",
         label="LatentSync",
         licence="CreativeML Open RAIL++-M",
-        template="latentsync",
         window=_WINDOW,
         wants_card=True,
     )
@@ -55,6 +54,11 @@ class LatentSyncEngine:
     def needed_weights(cls, settings: LatentSyncSettings) -> tuple[str, ...]:
         """Return the keys of UNet, VAE and Whisper."""
         return (settings.checkpoint, *_COMMON_WEIGHTS)
+
+    @classmethod
+    def template(cls, settings: LatentSyncSettings) -> str:
+        """Return the template that the UNet was trained on."""
+        return "latentsync"
 
     @classmethod
     def crop_size(cls, settings: LatentSyncSettings) -> int:
@@ -72,7 +76,7 @@ class LatentSyncEngine:
         unit = (_CARD_PASS if on_card else _CPU_PASS) * (settings.resolution / 256) ** 2
         return unit * (passes + _CODEC_PASSES)
 
-    def load(self, settings: LatentSyncSettings) -> None:
+    def load(self, settings: LatentSyncSettings) -> tuple[str, ...]:
         """Make Whisper, the UNet and the VAE resident."""
         # they bring PyTorch: whoever only asks for the settings need not wait
         from lipsync.engines.latentsync.networks import use_encoder, use_networks
@@ -81,7 +85,7 @@ class LatentSyncEngine:
             use_encoder(self._residence, settings.checkpoint),
             use_networks(self._residence, settings),
         ):
-            pass
+            return ()
 
     def encode_audio(
         self,
