@@ -1,7 +1,8 @@
 """Map a file of weights into memory and see whether a network can take it, wholly or not at all.
 
 Nothing is read before it is used, nothing in a file is executed, and a number is copied only where
-device or dtype ask for it. Files from before PyTorch 1.6 (2020) cannot be mapped: they are read.
+device or dtype ask for it. Files from before PyTorch 1.6 (2020) and TorchScript archives cannot be
+mapped: they are read.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from lipsync.errors import InputError
+from lipsync.nn.torchscript import is_torchscript, read_torchscript
 
 CHOOSE = "choose the checkpoint that belongs here"
 _AGAIN = "fetch it again or choose another file"
@@ -37,6 +39,7 @@ class MappedState:
 def map_weights(path: Path) -> MappedState:
     """Map a ``.safetensors`` file, or a torch file (``{"state_dict", "global_step"}`` or bare).
 
+    A TorchScript archive does as well: its tensors are taken, its code is left alone.
     The faces' size is known where the file states it as ``resolution``; published files do not.
     Nothing in the file is executed. Raises InputError for a file that is absent, damaged or no
     mapping from names to tensors.
@@ -50,6 +53,8 @@ def map_weights(path: Path) -> MappedState:
     try:
         if is_safetensors:
             found = _map_safetensors(path)
+        elif is_zip and is_torchscript(path):
+            found = read_torchscript(path)
         else:
             found = torch.load(path, map_location="cpu", mmap=is_zip, weights_only=True)
     except (

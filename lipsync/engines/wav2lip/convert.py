@@ -66,7 +66,7 @@ def _load(
         size = Params.of(state.weights)
     except ValueError as error:
         raise InputError(
-            f"{path.name} holds a {part} whose width cannot be told ({error}); {CHOOSE}."
+            f"{path.name} holds a {part} whose width cannot be told; {CHOOSE}."
         ) from error
     if params is not None and size != params:
         raise InputError(
