@@ -37,9 +37,10 @@ def run_ffmpeg(*arguments: object) -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def _own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep what tests would leave in the user's own cache, and what they would find there, out."""
+    """Keep what tests would leave in the user's own folders, and what they would find, out."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("LIPSYNC_HOME", str(tmp_path_factory.mktemp("home")))
         patch.delenv("LIPSYNC_MODELS", raising=False)
         yield
 

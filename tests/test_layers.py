@@ -19,6 +19,7 @@ GROUND = (
     "scan",
     "errors",
     "steps",
+    "places",
     "weights",
     "device",
     "residence",

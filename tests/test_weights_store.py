@@ -12,8 +12,9 @@ from weights_fixtures import CONTENT, hub_checkpoint, make_store, pack_checkpoin
 from weights_server import WeightsServer, serve_weights
 
 from lipsync.errors import FetchError, InputError, OutputError
+from lipsync.places import cache_folder
 from lipsync.steps import exhaust
-from lipsync.weights import Checkpoint, ModelStore, cache_folder
+from lipsync.weights import Checkpoint, ModelStore
 
 
 @pytest.fixture

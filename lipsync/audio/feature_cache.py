@@ -15,7 +15,7 @@ from typing import BinaryIO
 
 import numpy as np
 
-from lipsync.weights import cache_folder
+from lipsync.places import cache_folder
 
 log = logging.getLogger(__name__)
 

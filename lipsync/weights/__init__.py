@@ -2,7 +2,7 @@
 
 from lipsync.weights.bring import PullStep
 from lipsync.weights.fetch import Patience, describe_size
-from lipsync.weights.store import OWN_FOLDER_NAME, Located, ModelStore, State, cache_folder
+from lipsync.weights.store import OWN_FOLDER_NAME, Located, ModelStore, State
 from lipsync.weights.table import (
     CHECKPOINTS,
     Checkpoint,
@@ -27,6 +27,5 @@ __all__ = [
     "State",
     "WebFile",
     "WeightFile",
-    "cache_folder",
     "describe_size",
 ]

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 import time
 from collections.abc import Generator, Iterable
 from contextlib import ExitStack
@@ -21,6 +20,7 @@ from typing import Literal
 from filelock import FileLock, Timeout
 
 from lipsync.errors import FetchError, InputError, OutputError
+from lipsync.places import cache_folder
 from lipsync.steps import exhaust, map_steps
 from lipsync.weights.bring import PullStep, bring
 from lipsync.weights.fetch import Patience
@@ -59,18 +59,6 @@ class State:
     kind: Literal["own", "here", "damaged", "partial", "absent"]
     folder: Path
     arrived: int  # bytes on the disk
-
-
-def cache_folder() -> Path:
-    """Return the folder for what can be made or fetched again; it need not exist.
-
-    It is ``lipsync-studio`` where the system keeps such things: ``~/.cache`` or XDG_CACHE_HOME, on
-    Windows LOCALAPPDATA.
-    """
-    place = os.environ.get("LOCALAPPDATA" if sys.platform == "win32" else "XDG_CACHE_HOME", "")
-    if not os.path.isabs(place):  # also what the XDG standard asks for
-        place = os.path.expanduser("~/.cache")
-    return Path(place) / "lipsync-studio"
 
 
 class ModelStore:
