@@ -67,15 +67,17 @@ def read_deployment(environment: Mapping[str, str] = os.environ) -> Deployment:
 
 
 def launch_extras(deployment: Deployment) -> dict[str, Any]:
-    """Return the keyword arguments for ``launch`` that protect the server and its visitors."""
+    """Return the keyword arguments for ``launch`` that protect the server and its visitors, and
+    have the page speak their language."""
     from lipsync.ui.guard import Guard
+    from lipsync.ui.page_language import PageLanguage
 
     options = {"max_upload": deployment.max_upload, "is_public": deployment.is_hosted}
     return {
         "max_file_size": deployment.max_upload,
         "show_error": False,  # what a bug of ours says is for the log
-        # the form of starlette's Middleware: class, arguments, keyword arguments
-        "app_kwargs": {"middleware": [(Guard, (), options)]},
+        # outermost first; the form of starlette's Middleware: class, arguments, keyword arguments
+        "app_kwargs": {"middleware": [(PageLanguage, (), {}), (Guard, (), options)]},
     }
 
 

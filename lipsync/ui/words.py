@@ -69,7 +69,7 @@ def choose_locale(accepted: str) -> str:
     """Return the one of `LOCALES` that an ``Accept-Language`` header prefers, English if none.
 
     Every Chinese gets the Simplified one: most readers of Traditional follow it more easily than
-    English. The scripts choose in the same way (studio.js).
+    English. The page's scripts speak the same one (page_language.py).
     """
     wishes = [_read_wish(wish) for wish in accepted.split(",")]
     for weight, language in sorted(wishes, key=lambda wish: -wish[0]):
@@ -96,7 +96,7 @@ def label(key: str) -> I18nData:
 
 def make_i18n() -> gr.I18n:
     """Return what ``launch(i18n=…)`` needs so that the browser can resolve `label`."""
-    return gr.I18n(**_read_texts())  # studio.js tells Gradio which of the two to take
+    return gr.I18n(**_read_texts())  # page_language.py tells Gradio which of the two to take
 
 
 def client_words() -> dict[str, dict[str, str]]:

@@ -54,8 +54,6 @@
   }
 
   function look() {
-    // before that, the labels are still in the language that Gradio chose
-    if (document.documentElement.lang !== studio.locale) return;
     document.querySelectorAll("[aria-label]").forEach(rename);
     document.querySelectorAll(".toast-wrap, .uploading").forEach(reword);
     for (const id of HINTS) document.getElementById(id)?.setAttribute("title", t(`hints.${id}`));
@@ -73,6 +71,6 @@
     subtree: true,
     childList: true,
     characterData: true,
-    attributeFilter: ["aria-label", "lang"],
+    attributeFilter: ["aria-label"],
   });
 })();

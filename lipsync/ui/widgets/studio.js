@@ -1,29 +1,9 @@
 // What all widgets share: words in the visitor's language, and small DOM helpers.
 "use strict";
 window.studio = (() => {
-  const locale = chooseLocale(navigator.languages);
-
-  // The visitor's first language that the screen speaks; words.choose_locale does the same.
-  function chooseLocale(languages) {
-    for (const tag of languages) {
-      if (/^zh(-|$)/i.test(tag)) return "zh-CN";
-      if (/^en(-|$)/i.test(tag)) return "en";
-    }
-    return "en";
-  }
-
-  // Left to itself, Gradio speaks German to de and English to zh-HK, in its own words, in our labels
-  // and in the page's lang, beside what our scripts say. Its settings page makes the same call. It
-  // sets the language more than once while it starts, and shows in lang whenever it has.
-  async function keepGradioTo(locale) {
-    const core = document.querySelector('link[rel=modulepreload][href*="/core-"]');
-    const { changeLocale } = await import(core.href);
-    const page = document.documentElement;
-    const keep = () => page.lang === locale || changeLocale(locale);
-    new MutationObserver(keep).observe(page, { attributeFilter: ["lang"] });
-    keep();
-  }
-  keepGradioTo(locale);
+  // Our own page has put there the locale that the server chose (page_language.py); a page of
+  // somebody else's, which holds the app as an element, says what its visitor's browser says.
+  const locale = navigator.language in window.studioWords ? navigator.language : "en";
 
   // t("player.frame", {number: 3}): the text of a key; {name} is replaced, count=1 takes key.one
   function t(key, values = {}) {
@@ -52,6 +32,17 @@ window.studio = (() => {
     return `${Math.floor(tenths / 600)}:${rest}.${tenths % 10}`;
   }
 
+  // age(1700000000): "5 days ago" as an element, as the visitor's clock sees it
+  function age(created) {
+    const seconds = Math.max(0, Date.now() / 1000 - created);
+    const units = [["day", 86400], ["hour", 3600], ["minute", 60]];
+    const [unit, length] = units.find(([, length]) => seconds >= length) ?? ["second", Infinity];
+    const when = new Date(created * 1000);
+    const said = new Intl.RelativeTimeFormat(locale, { numeric: "auto" });
+    return h("time", { datetime: when.toISOString(), title: when.toLocaleString(locale) },
+      said.format(-Math.floor(seconds / length), unit));
+  }
+
   // reveal("#result"): on a phone much lies below what was pressed
   function reveal(selector) {
     const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -59,5 +50,5 @@ window.studio = (() => {
     document.querySelector(selector)?.scrollIntoView(options);
   }
 
-  return { locale, t, h, clock, reveal, widgets: {} };
+  return { locale, t, h, clock, age, reveal, widgets: {} };
 })();
