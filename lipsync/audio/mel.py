@@ -1,8 +1,10 @@
-"""Mel spectrograms exactly as two published networks were trained on them.
+"""Mel spectrograms exactly as published networks were trained on them.
 
-Whisper's (16 kHz, 100 columns a second) and the sync judge's (80 columns a second); the triangular
-filters follow Slaney, "Auditory Toolbox", 1998. Everything is computed in blocks, so memory is that
-of the result. Nothing here knows of networks.
+Whisper's has 100 columns a second. The other, with 80, is heard by Wav2Lip's three networks, which
+know a voice's ends reflected, and by StableSyncNet, which knows silence beyond them: only the first
+and the last two columns differ, but by up to a quarter of the scale. The triangular filters follow
+Slaney, "Auditory Toolbox", 1998. Everything is computed in blocks, so memory is that of the result.
+Nothing here knows of networks.
 """
 
 from __future__ import annotations
@@ -13,6 +15,8 @@ from typing import Literal
 import numpy as np
 
 from lipsync.audio.signals import RATE
+
+Edge = Literal["reflect", "constant"]
 
 NUM_MELS = 80
 WHISPER_HOP = 160  # samples: 100 columns a second
@@ -69,22 +73,24 @@ def whisper_mel(samples: np.ndarray) -> np.ndarray:
     return mel
 
 
-def sync_mel(samples: np.ndarray) -> np.ndarray:
-    """Return the log-mel the sync judge hears, (80, 1 + N // 200) float32, of (N,) at 16 kHz.
+def sync_mel(samples: np.ndarray, edge: Edge = "constant") -> np.ndarray:
+    """Return the log-mel that judges of sync hear, (80, 1 + N // 200) float32, of (N,) at 16 kHz.
 
-    Amplitudes after pre-emphasis, on the scale of `sync_level`; silence is -4 exactly.
+    Amplitudes after pre-emphasis, on the scale of `sync_level`; silence is -4 exactly. `edge` is
+    what lies beyond the ends: "constant" silence (StableSyncNet) or the voice once more, backwards,
+    "reflect" (Wav2Lip), which needs a sample or more (ValueError).
     """
     filters = mel_filters(_SYNC_FFT, *_SYNC_BAND).astype(np.float64)
-    blocks = [sync_level(filters @ amplitudes) for amplitudes in sync_amplitudes(samples)]
+    blocks = [sync_level(filters @ amplitudes) for amplitudes in sync_amplitudes(samples, edge)]
     return np.concatenate(blocks, axis=1)
 
 
-def sync_amplitudes(samples: np.ndarray) -> Iterator[np.ndarray]:
+def sync_amplitudes(samples: np.ndarray, edge: Edge = "constant") -> Iterator[np.ndarray]:
     """Yield (401, n) float64 amplitudes after pre-emphasis, 80 columns a second, in blocks."""
     sharp = samples.astype(np.float64)
     sharp[1:] -= _PRE_EMPHASIS * samples[:-1].astype(np.float64)
     count = 1 + len(samples) // _SYNC_HOP
-    for _, spectrum in _spectra(sharp, _SYNC_FFT, _SYNC_HOP, count, "constant"):
+    for _, spectrum in _spectra(sharp, _SYNC_FFT, _SYNC_HOP, count, edge):
         yield np.abs(spectrum)
 
 
@@ -101,7 +107,7 @@ def sync_columns(frame: int) -> slice:
 
 
 def _spectra(
-    samples: np.ndarray, size: int, hop: int, count: int, edge: Literal["reflect", "constant"]
+    samples: np.ndarray, size: int, hop: int, count: int, edge: Edge
 ) -> Iterator[tuple[int, np.ndarray]]:
     """Yield (first column, (size // 2 + 1, n) complex128), column c centred on sample c * hop."""
     # a periodic Hann window
