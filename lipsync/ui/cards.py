@@ -72,6 +72,11 @@ def progress_bar(words: Words, stage: str, share: float, left: str) -> str:
     )
 
 
+def low_card(words: Words, line: str, share: float, left: str) -> str:
+    """Return a card that holds a `progress_bar` and nothing else."""
+    return f'<div class="card low">{progress_bar(words, line, share, left)}</div>'
+
+
 def sentence_card(sentence: str) -> str:
     """Return one plain sentence in place of a result, such as after a cancelled job."""
     return f'<div class="card stage" role="status"><p>{escape(sentence)}</p></div>'

@@ -75,7 +75,7 @@ class Checker:
         self._jobs.cancel(repair_line(request))  # its row would go with the others
         self._jobs.announce(_line_of(request))
         return CheckUpdates(
-            status=gr.update(value=progress_card(words("run.waiting"), 0.0, "", words)),
+            status=gr.update(value=cards.low_card(words, words("run.waiting"), 0.0, "")),
             table=gr.update(value=None, rows=[], thumbnails=[], summary="", csv=""),
             rows=[],
             check=gr.update(interactive=False),
@@ -246,7 +246,7 @@ def _show(
         is_looking = progress.stage == "score"
         share, left = pace.tell(place, is_looking * progress.share)
         told = "" if left is None else words("run.left", time=cards.say_wait(words, left))
-        card = progress_card(running, share, told, words)
+        card = cards.low_card(words, running, share, told)
         return CheckUpdates(status=gr.update(value=card)).as_list()
 
     return (yield from map_steps(tell, scoring))
@@ -286,7 +286,7 @@ def _refuse(uploads: list[str], words: Words) -> str | None:
 def _reading(rows: list[Row], done: int, words: Words) -> list[Any]:
     reading = words("check.reading", number=done, total=len(rows))
     return CheckUpdates(
-        status=gr.update(value=progress_card(reading, 0.0, "", words)),
+        status=gr.update(value=cards.low_card(words, reading, 0.0, "")),
         table=table_update(rows, words, thumbnails=[row.thumbnail for row in rows]),
         rows=list(rows),
     ).as_list()
@@ -309,11 +309,6 @@ def _idle(rows: list[Row], sentence: str, words: Words) -> list[Any]:
         check=gr.update(interactive=True),
         cancel=gr.update(interactive=False),
     ).as_list()
-
-
-def progress_card(line: str, share: float, left: str, words: Words) -> str:
-    """Return a low card with a bar of which `share`, [0, 1], is done; the texts are in words."""
-    return f'<div class="card check-progress">{cards.progress_bar(words, line, share, left)}</div>'
 
 
 def repair_line(request: gr.Request) -> str:

@@ -17,7 +17,7 @@ from lipsync.media.probe import probe_clip
 from lipsync.steps import map_steps
 from lipsync.types import SyncScore
 from lipsync.ui import cards
-from lipsync.ui.check import find_row, progress_card, repair_line, show_row, table_update
+from lipsync.ui.check import find_row, repair_line, show_row, table_update
 from lipsync.ui.check_table import Row, write_csv
 from lipsync.ui.jobs import Jobs, bring_in, hand_out
 from lipsync.ui.repair import RepairStep, copy_suffix, repair_steps
@@ -115,7 +115,7 @@ class _Teller:
 
 
 def _say(step: RepairStep, row: Row, words: Words, doing: str) -> str:
-    return progress_card(words("check.repairing", name=row.name), step.share, doing, words)
+    return cards.low_card(words, words("check.repairing", name=row.name), step.share, doing)
 
 
 def _open(rows: Sequence[Row], words: Words) -> list[Any]:

@@ -1,16 +1,7 @@
 // What the visitor made before. The server sets `listing`; what is asked for goes back as `value`:
 // {kind: "show" | "again" | "delete" | "compare", ids, n}, where n makes each wish a new one.
 (() => {
-  const { t, h, clock } = studio;
-  const UNITS = [["hour", 3600], ["minute", 60]];
-  const format = new Intl.RelativeTimeFormat(studio.locale, { numeric: "auto" });
-
-  // "5 minutes ago", as the visitor's clock sees it
-  function ago(created) {
-    const seconds = Math.max(0, Date.now() / 1000 - created);
-    const [unit, length] = UNITS.find(([, length]) => seconds >= length) ?? ["second", 1];
-    return format.format(unit === "second" ? 0 : -Math.floor(seconds / length), unit);
-  }
+  const { t, h, clock, age } = studio;
 
   class History {
     #chosen = []; // ids to compare, A first
@@ -77,13 +68,11 @@
       const picture = h("div", { class: "history-picture" },
         h("img", { src: entry.thumbnail, alt: "", loading: "lazy" }));
       if (place >= 0) picture.append(h("span", { class: "history-mark", "aria-hidden": true }, "AB"[place]));
-      const when = new Date(entry.created * 1000);
       const facts = t(entry.is_part ? "history.facts-part" : "history.facts",
         { preset: entry.preset, length: clock(entry.seconds) });
       const text = h("div", { class: "history-text" },
         h("h2", { class: "history-name", title: entry.name }, entry.name),
-        h("p", { class: "history-facts" }, `${facts} · `,
-          h("time", { datetime: when.toISOString(), title: when.toLocaleString(studio.locale) }, ago(entry.created))),
+        h("p", { class: "history-facts" }, `${facts} · `, age(entry.created)),
         this.#score(entry),
         ...(entry.repaired ? [h("p", { class: "history-facts" }, entry.repaired)] : []));
       const actions = this.#doomed === entry.id ? this.#question(entry) : this.#actions(entry, place);
