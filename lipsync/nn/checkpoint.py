@@ -44,27 +44,7 @@ def map_weights(path: Path) -> MappedState:
     Nothing in the file is executed. Raises InputError for a file that is absent, damaged or no
     mapping from names to tensors.
     """
-    if not path.is_file():
-        raise InputError(f"There is no checkpoint at {path}; choose a file that exists.")
-    is_safetensors = path.suffix == ".safetensors"
-    is_zip = zipfile.is_zipfile(path)
-    if not is_safetensors and not is_zip and not _is_old_torch(path):
-        raise InputError(f"{path.name} is damaged, or not written by PyTorch; {_AGAIN}.")
-    try:
-        if is_safetensors:
-            found = _map_safetensors(path)
-        elif is_zip and is_torchscript(path):
-            found = read_torchscript(path)
-        else:
-            found = torch.load(path, map_location="cpu", mmap=is_zip, weights_only=True)
-    except (
-        *(SafetensorError, RuntimeError, pickle.UnpicklingError, OSError),
-        *(EOFError, LookupError, ValueError),  # what a cut file of the old format ends in
-    ) as error:
-        reason = str(error).strip().split("\n")[0][:200]
-        raise InputError(
-            f"{path.name} is not a checkpoint that can be read ({reason}); {_AGAIN}."
-        ) from error
+    found = read_file(path)
     notes: Mapping[Any, Any] = {}
     if isinstance(found, dict) and isinstance(found.get("state_dict"), dict):
         notes, found = found, found["state_dict"]
@@ -73,6 +53,33 @@ def map_weights(path: Path) -> MappedState:
     return MappedState(
         path, found, _whole(path, notes, "global_step") or 0, _whole(path, notes, "resolution")
     )
+
+
+def read_file(path: Path) -> Any:
+    """Return what a ``.safetensors`` or a torch file holds, its tensors mapped on the CPU.
+
+    Nothing in the file is executed. Raises InputError for a file that is absent or damaged.
+    """
+    if not path.is_file():
+        raise InputError(f"There is no checkpoint at {path}; choose a file that exists.")
+    is_safetensors = path.suffix == ".safetensors"
+    is_zip = zipfile.is_zipfile(path)
+    if not is_safetensors and not is_zip and not _is_old_torch(path):
+        raise InputError(f"{path.name} is damaged, or not written by PyTorch; {_AGAIN}.")
+    try:
+        if is_safetensors:
+            return _map_safetensors(path)
+        if is_zip and is_torchscript(path):
+            return read_torchscript(path)
+        return torch.load(path, map_location="cpu", mmap=is_zip, weights_only=True)
+    except (
+        *(SafetensorError, RuntimeError, pickle.UnpicklingError, OSError),
+        *(EOFError, LookupError, ValueError),  # what a cut file of the old format ends in
+    ) as error:
+        reason = str(error).strip().split("\n")[0][:200]
+        raise InputError(
+            f"{path.name} is not a checkpoint that can be read ({reason}); {_AGAIN}."
+        ) from error
 
 
 def take_weights(
