@@ -9,14 +9,9 @@ import torch
 from golden_folder import Check, Family, Skip, largest_error
 from golden_recipe import fill_weights, make_input
 
-from lipsync.score.sfd import (
-    Heads,
-    S3FDNet,
-    detect_published,
-    find_boxes,
-    keep_apart,
-    prior_boxes,
-)
+from lipsync.face.boxes import keep_apart
+from lipsync.nn.s3fd import Heads, prior_boxes
+from lipsync.score.sfd import S3FDNet, detect_published, find_boxes
 
 HEAD = 1e-4  # relative to the head's largest value
 BOX = 1e-4  # of the picture's side; scores

@@ -23,7 +23,6 @@ from lipsync.face.insight import (
     FINDER_FILE,
     POINTER_FILE,
     InsightFaceDetector,
-    keep_apart,
     published_choice,
 )
 from lipsync.face.mouth import mean_face
@@ -106,15 +105,6 @@ def test_the_largest_faces_are_kept_left_to_right(pack: Path) -> None:
     ]
     two = InsightFaceDetector(pack, max_faces=2).detect(image)
     assert [tuple(face.box) for face in two] == [tuple(face.box) for face in every[:2]]
-
-
-def test_proposals_of_one_face_are_one_face() -> None:
-    boxes = np.array(
-        [[0, 0, 100, 100], [10, 0, 110, 100], [90, 0, 190, 100], [0, 0, 30, 100]], np.float32
-    )
-    scores = np.array([0.6, 0.9, 0.8, 0.7], np.float32)
-    assert keep_apart(boxes, scores) == [1, 2, 3]
-    assert keep_apart(boxes[:0], scores[:0]) == []
 
 
 def test_an_empty_picture_has_no_face_and_none_is_remembered(

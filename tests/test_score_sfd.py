@@ -10,15 +10,8 @@ import torch
 from torch import Tensor
 
 from lipsync.errors import InputError
-from lipsync.score.sfd import (
-    Heads,
-    S3FDNet,
-    detect_published,
-    find_boxes,
-    keep_apart,
-    load_sfd,
-    prior_boxes,
-)
+from lipsync.nn.s3fd import Heads, prior_boxes
+from lipsync.score.sfd import S3FDNet, detect_published, find_boxes, load_sfd
 
 GRIDS = [(16, 24), (8, 12), (4, 6), (2, 3), (1, 2), (1, 1)]
 SIZE = (64, 96)
@@ -93,14 +86,6 @@ def test_the_finest_grid_needs_more_than_its_likeliest_background() -> None:
     heads[0].classes[0, :, 3, 4] = torch.tensor([0.0, 1.0, 2.5, 3.0])
     (found,) = find_boxes(heads, SIZE)
     assert found[0] == pytest.approx(1 / (1 + np.exp(-0.5)))
-
-
-def test_of_two_that_cover_each_other_the_surer_stays() -> None:
-    boxes = np.array([[0, 0, 10, 10], [0, 0, 10, 6], [20, 0, 30, 10], [27, 0, 37, 10]], float)
-    scores = np.array([0.7, 0.8, 0.5, 0.9])
-    assert keep_apart(boxes, scores, 0.5) == [3, 1, 2]
-    assert keep_apart(boxes, scores, 0.7) == [3, 1, 0, 2]
-    assert keep_apart(np.empty((0, 4)), np.empty(0), 0.5) == []
 
 
 def test_it_sees_colours_less_their_mean_and_answers_in_px(network: S3FDNet) -> None:

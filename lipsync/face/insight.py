@@ -21,6 +21,7 @@ import cv2
 import numpy as np
 
 from lipsync.errors import InputError
+from lipsync.face.boxes import keep_apart
 from lipsync.media.view import Picture
 from lipsync.types import Face
 
@@ -97,7 +98,8 @@ class InsightFaceDetector:
         planes = (square.astype(np.float32) - 127.5) / 128.0
         boxes, scores = decode_boxes(self._finder.run(planes.transpose(2, 0, 1)[None]))
         boxes *= np.float32(height / size[1])
-        return [(boxes[row], float(scores[row])) for row in keep_apart(boxes, scores)]
+        kept = keep_apart(boxes, scores, _MAX_OVERLAP)
+        return [(boxes[row], float(scores[row])) for row in kept]
 
     def _point(self, pixels: np.ndarray, box: np.ndarray) -> np.ndarray:
         """Return the (106, 3) float32 px landmarks of the face in `box`."""
@@ -129,13 +131,6 @@ def decode_boxes(answers: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         boxes.append(np.concatenate([places - distances[:, :2], places + distances[:, 2:]], axis=1))
         scores.append(score[sure])
     return np.concatenate(boxes), np.concatenate(scores)
-
-
-def keep_apart(boxes: np.ndarray, scores: np.ndarray) -> list[int]:
-    """Return the rows of the (N, 4) boxes that are faces of their own, best score first."""
-    sides = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
-    kept = cv2.dnn.NMSBoxes(sides.tolist(), scores.tolist(), 0.0, _MAX_OVERLAP)
-    return [int(row) for row in np.asarray(kept).ravel()]
 
 
 def published_choice(faces: Iterable[Face]) -> Face | None:

@@ -8,7 +8,6 @@ https://github.com/joonson/syncnet_python
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -17,7 +16,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from lipsync.face.boxes import keep_apart
 from lipsync.nn.checkpoint import map_weights, take_weights
+from lipsync.nn.s3fd import (
+    BACKGROUNDS,
+    MAX_OVERLAP,
+    MIN_SCORE,
+    SOURCES,
+    ChannelNorm,
+    Heads,
+    decode_heads,
+)
 
 _POOL, _CEIL_POOL = 0, -1  # among the widths: halve, the second one rounding up
 _WIDTHS = (
@@ -26,33 +35,8 @@ _WIDTHS = (
 )
 _TOP_WIDTH = 1024
 _NORMED = {16: "L2Norm3_3", 23: "L2Norm4_3", 30: "L2Norm5_3"}  # looked at before these layers
-_SOURCES = (256, 512, 512, _TOP_WIDTH, 512, 256)  # widths of the six grids
-_STRIDES = (4, 8, 16, 32, 64, 128)  # px
-_PRIOR_SIDE = 4  # strides
-_VARIANCES = (0.1, 0.2)  # of the middle, of the size
-_BACKGROUNDS = 3  # of the finest grid's four classes
 _MEAN = (123.0, 117.0, 104.0)  # red, green, blue
-_MIN_SCORE, _MAX_CANDIDATES, _MAX_OVERLAP, _MAX_FACES = 0.05, 5000, 0.3, 750
-
-
-@dataclass(frozen=True)
-class Heads:
-    """What the network says of the places of one grid."""
-
-    classes: Tensor  # (B, 2, h, w), of the finest grid (B, 4, h, w): three backgrounds, then face
-    boxes: Tensor  # (B, 4, h, w)
-
-
-class ChannelNorm(nn.Module):
-    """Bring each place to length one, then weigh its channels; (B, C, H, W)."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(width))
-
-    def forward(self, hidden: Tensor) -> Tensor:
-        length = hidden.square().sum(dim=1, keepdim=True).sqrt() + 1e-10
-        return hidden / length * self.weight[:, None, None]
+_MAX_CANDIDATES, _MAX_FACES = 5000, 750
 
 
 class S3FDNet(nn.Module):
@@ -61,7 +45,7 @@ class S3FDNet(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.vgg = _make_trunk()
-        for name, width in zip(_NORMED.values(), _SOURCES, strict=False):
+        for name, width in zip(_NORMED.values(), SOURCES, strict=False):
             self.add_module(name, ChannelNorm(width))
         self.extras = nn.ModuleList(
             [
@@ -71,10 +55,10 @@ class S3FDNet(nn.Module):
                 nn.Conv2d(128, 256, 3, stride=2, padding=1),
             ]
         )
-        self.loc = nn.ModuleList([nn.Conv2d(width, 4, 3, padding=1) for width in _SOURCES])
-        kinds = (_BACKGROUNDS + 1, *[2] * (len(_SOURCES) - 1))
+        self.loc = nn.ModuleList([nn.Conv2d(width, 4, 3, padding=1) for width in SOURCES])
+        kinds = (BACKGROUNDS + 1, *[2] * (len(SOURCES) - 1))
         self.conf = nn.ModuleList(
-            [nn.Conv2d(w, n, 3, padding=1) for w, n in zip(_SOURCES, kinds, strict=True)]
+            [nn.Conv2d(w, n, 3, padding=1) for w, n in zip(SOURCES, kinds, strict=True)]
         )
 
     def forward(self, pictures: Tensor) -> list[Heads]:
@@ -109,56 +93,17 @@ def _make_trunk() -> nn.ModuleList:
     return nn.ModuleList(layers)
 
 
-def prior_boxes(grids: list[tuple[int, int]], size: tuple[int, int]) -> np.ndarray:
-    """Return (N, 4) float32 middles and sides, as shares of a picture of `size` (height, width).
-
-    `grids` are the heights and widths of the six grids; places are in row order.
-    """
-    height, width = size
-    priors = []
-    for stride, (rows, columns) in zip(_STRIDES, grids, strict=True):
-        y, x = np.mgrid[:rows, :columns].reshape(2, -1)
-        sides = np.full(len(x), _PRIOR_SIDE * stride)
-        middles = (x + 0.5) * stride / width, (y + 0.5) * stride / height
-        priors.append(np.stack([*middles, sides / width, sides / height], axis=1))
-    return np.concatenate(priors).astype(np.float32)
-
-
 def find_boxes(heads: list[Heads], size: tuple[int, int]) -> np.ndarray:
     """Return (k, 5) float32 [score, x1, y1, x2, y2] of the first picture's faces, best first.
 
     Corners are shares of the picture, whose `size` (height, width) was looked at; up to 750 boxes
     with a score over 0.05, none of which covers more than 0.3 of another.
     """
-    scores, boxes = [], []
-    for level, head in enumerate(heads):
-        classes = head.classes[0]
-        if level == 0:  # a face must be surer than the likeliest of three backgrounds
-            background = classes[:_BACKGROUNDS].amax(dim=0, keepdim=True)
-            classes = torch.cat([background, classes[_BACKGROUNDS:]])
-        scores.append(classes.softmax(dim=0)[1].flatten())
-        boxes.append(head.boxes[0].flatten(1).T)
-    score = torch.cat(scores).numpy()
-    change = torch.cat(boxes).numpy()
-    grids = [(head.boxes.shape[2], head.boxes.shape[3]) for head in heads]
-    priors = prior_boxes(grids, size)
-    middles = priors[:, :2] + change[:, :2] * np.float32(_VARIANCES[0]) * priors[:, 2:]
-    sides = priors[:, 2:] * np.exp(change[:, 2:] * np.float32(_VARIANCES[1]))
-    corners = np.concatenate([middles - sides / 2, middles + sides / 2], axis=1)
-    sure = np.flatnonzero(score > _MIN_SCORE)
+    score, corners = decode_heads(heads, size=size)
+    sure = np.flatnonzero(score > MIN_SCORE)
     sure = sure[np.argsort(-score[sure], kind="stable")[:_MAX_CANDIDATES]]
-    kept = sure[keep_apart(corners[sure], score[sure], _MAX_OVERLAP)[:_MAX_FACES]]
+    kept = sure[keep_apart(corners[sure], score[sure], MAX_OVERLAP)[:_MAX_FACES]]
     return np.concatenate([score[kept, None], corners[kept]], axis=1)
-
-
-def keep_apart(boxes: np.ndarray, scores: np.ndarray, overlap: float) -> list[int]:
-    """Return the rows of (N, 4) boxes, best score first, of which none covers more of another.
-
-    `overlap` is the largest intersection over union of two that both stay.
-    """
-    sides = np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1)
-    kept = cv2.dnn.NMSBoxes(sides.tolist(), scores.tolist(), 0.0, overlap)
-    return [int(row) for row in np.asarray(kept).ravel()]
 
 
 @torch.inference_mode()
@@ -175,9 +120,7 @@ def detect_published(
     planes = (small.astype(np.float32) - np.array(_MEAN, np.float32)).transpose(2, 0, 1)
     weight = next(network.parameters())
     pictures = torch.from_numpy(np.ascontiguousarray(planes))[None].to(weight.device, weight.dtype)
-    heads = [
-        Heads(head.classes.float().cpu(), head.boxes.float().cpu()) for head in network(pictures)
-    ]
+    heads = [head.as_float() for head in network(pictures)]
     found = find_boxes(heads, (small.shape[0], small.shape[1]))
     found = found[found[:, 0] > min_score].astype(np.float64)
     boxes = found[:, 1:] * np.array([width, height, width, height])
