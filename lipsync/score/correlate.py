@@ -26,6 +26,7 @@ from lipsync.face.follow import follow_faces
 from lipsync.face.gallery import Gallery
 from lipsync.face.mouth import MEASURED, measure_mouth
 from lipsync.face.track import choose_face
+from lipsync.score.demands import require_face, require_sound
 from lipsync.score.verdict import Limits, find_verdict
 from lipsync.types import Audio, Clip, FaceChoice, FaceTrack, SyncScore
 
@@ -37,7 +38,6 @@ _WEIGHTS = np.array([1.0, 1.0, 0.5])  # of opening, width, jaw
 _MIN_FRAMES = 25  # one second of visible face
 _LOCAL = 25  # frames on each side that a per-second value looks at
 _STILL = 0.004  # IOD; a mouth that moves less says nothing
-_SILENT_DB = -60.0
 _LIMITS = Limits(lowest=0.35, good=0.7, offset=5)
 WORTH = (
     "From 0 to 1; compares three mouth measurements with the voice: good at finding offsets, wrong "
@@ -147,19 +147,13 @@ def _num_moments(num_frames: int, fps: Fraction) -> int:
 
 def _listen(audio: Audio, num_moments: int) -> np.ndarray:
     """Return the mouth (num_moments, 3) that is heard; raises InputError where it is silent."""
-    loudest = 20 * np.log10(np.abs(audio.samples).max(initial=0.0) + 1e-9)
-    if loudest < _SILENT_DB:
-        raise InputError("The sound is silent, so there is nothing to compare the mouth with.")
+    require_sound(audio.samples)
     return hear_mouth(audio.samples, num_moments)
 
 
 def _compare(track: FaceTrack, fps: Fraction, heard: np.ndarray) -> SyncScore:
     """Judge a face track against the mouth (T, 3) that was heard with it."""
-    seconds = float(track.present.sum() / fps)
-    if seconds < _MIN_FRAMES / RATE:
-        raise InputError(
-            f"The face is visible for only {seconds:.1f} s; a score needs 1 s or more."
-        )
+    require_face(float(track.present.sum() / fps))
     seen, valid = see_mouth(track, fps)
     if seen[valid, 0].std() < _STILL:
         raise InputError("The mouth does not move, so there is no sync to measure.")

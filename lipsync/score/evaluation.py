@@ -15,7 +15,7 @@ import torch
 
 from lipsync.audio.mfcc import NUM_COEFFICIENTS, mfcc
 from lipsync.audio.signals import RATE as SOUND_RATE
-from lipsync.errors import InputError
+from lipsync.score.demands import require_sound
 from lipsync.score.sync import MAX_SHIFT, RATE, SyncMeasure, SyncMeter, weigh_distances
 from lipsync.score.syncnet import (
     COLUMNS_PER_FRAME,
@@ -30,7 +30,6 @@ Turn = AbstractContextManager[object]  # such as `Residence.turn`; entered again
 STRIP = 16  # windows at once; more are no quicker
 _FRAME_SAMPLES = SOUND_RATE // RATE
 _WINDOW_SAMPLES = 3440  # that 20 columns of the coefficients are made from
-_SILENT_DB = -60.0
 
 
 def measure_sync(
@@ -57,13 +56,6 @@ def measure_sync(
     sounds = cut_sounds(samples, compat=compat)
     steps = hold_faces(network, faces, sounds, start=start, compat=compat)
     return weigh_distances(exhaust(steps), compat=compat)
-
-
-def require_sound(samples: np.ndarray) -> None:
-    """Raise InputError where (N,) float32 samples are silent."""
-    loudest = 20 * np.log10(np.abs(samples).max(initial=0.0) + 1e-9)
-    if loudest < _SILENT_DB:
-        raise InputError("The sound is silent, so there is nothing to compare the mouth with.")
 
 
 def cut_sounds(samples: np.ndarray, *, compat: bool = False) -> torch.Tensor:

@@ -12,6 +12,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -21,15 +22,15 @@ from lipsync.audio.mel import SYNC_MEL_RATE, sync_mel
 from lipsync.errors import InputError
 from lipsync.face.align import TEMPLATES, align_track, crop_face
 from lipsync.face.anchors import ANCHORS
-from lipsync.face.detect import MESH_POINTS, Detector
+from lipsync.face.detect import MESH_POINTS
 from lipsync.media.frames import read_frames
-from lipsync.residence import Residence
-from lipsync.score.evaluation import Turn, require_sound
+from lipsync.score.evaluation import Turn
+from lipsync.score.network_judge import NetworkJudge
 from lipsync.score.stable_syncnet import StableSyncNet, load_stable_syncnet
 from lipsync.score.sync import MAX_SHIFT, RATE
 from lipsync.score.verdict import Limits, find_verdict
-from lipsync.score.watch import Watched, samples_of, watch_face
-from lipsync.types import Audio, Clip, FaceChoice, SyncScore
+from lipsync.score.watch import Watched
+from lipsync.types import Clip, SyncScore
 
 KEY = "stable-syncnet"
 WORTH = (
@@ -39,43 +40,22 @@ WORTH = (
 )
 # the authors count a pair as matching from one half on
 _LIMITS = Limits(lowest=0.5, good=0.75)
-_POINTS = np.concatenate(ANCHORS[MESH_POINTS])  # that a face is aligned by
 _SIDE = 256  # px, of the faces
 _STRIDE = 8  # frames from one window to the next
 _SOUNDS = 4  # windows of sound computed in one turn
 _MIN_WINDOWS = 2  # that a shift must be measured on: a second of frames
 
 
-class StableSyncNetJudge:
-    """Asks StableSyncNet, which stays in a residence."""
+class StableSyncNetJudge(NetworkJudge[StableSyncNet, np.ndarray]):
+    """Asks StableSyncNet."""
 
     name = "stable_syncnet"
     worth = WORTH
     weights: tuple[str, ...] = (KEY,)
+    points = np.concatenate(ANCHORS[MESH_POINTS])  # that a face is aligned by
 
-    def __init__(self, residence: Residence) -> None:
-        self._residence = residence
-
-    def judge(
-        self,
-        clip: Clip,
-        audio: Audio,
-        face: FaceChoice,
-        detector: Detector,
-        numbers: range | None = None,
-    ) -> Generator[int, None, SyncScore]:
-        """As `judges.Judge` says."""
-        require_sound(audio.samples)
-        title = self._residence.store.checkpoint(KEY).title
-        mel = sync_mel(samples_of(clip, numbers, audio))
-        del audio  # the sound of a long clip need not lie in memory while faces are looked for
-        with self._residence.use(title, self._load) as network:
-            watched = yield from watch_face(clip, face, detector, numbers, _POINTS)
-            cosines = yield from watched.show(self._hold(clip, watched, network, mel))
-        return weigh_cosines(cosines)
-
-    def _load(self) -> StableSyncNet:
-        path = self._residence.store.locate(KEY).path
+    def load(self, path: Path) -> StableSyncNet:
+        """As `NetworkJudge` says."""
         network = load_stable_syncnet(path, device=self._residence.device)
         if network.params.sees_latents:
             raise InputError(
@@ -84,7 +64,11 @@ class StableSyncNetJudge:
             )
         return network
 
-    def _hold(
+    def hear(self, samples: np.ndarray) -> np.ndarray:
+        """Return (80, columns) float32, the log-mel that `sync_mel` makes."""
+        return sync_mel(samples)
+
+    def hold(
         self, clip: Clip, watched: Watched, network: StableSyncNet, mel: np.ndarray
     ) -> Generator[int, None, np.ndarray]:
         """Yield the row reached; return (T, 31) cosines, a window's in the row of its middle.
@@ -107,6 +91,10 @@ class StableSyncNetJudge:
                     for number, sound in heard.items():
                         cosines[first + length // 2, number - first + MAX_SHIFT] = sound @ seen
         return cosines
+
+    def weigh(self, cosines: np.ndarray) -> SyncScore:
+        """As `NetworkJudge` says."""
+        return weigh_cosines(cosines)
 
 
 @dataclass(frozen=True)

@@ -10,66 +10,50 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import closing
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 from torch import Tensor
 
-from lipsync.face.detect import EYE_CORNERS, Detector
+from lipsync.face.detect import EYE_CORNERS
 from lipsync.media.frames import read_frames
 from lipsync.media.view import FrameView
-from lipsync.residence import Residence
-from lipsync.score.evaluation import cut_sounds, hold_faces, require_sound
+from lipsync.score.evaluation import cut_sounds, hold_faces
 from lipsync.score.face_crop import crop_face, crop_rectangle, smooth_path, usual_boxes
+from lipsync.score.network_judge import NetworkJudge
 from lipsync.score.sync import MAX_SHIFT, RATE, WINDOW, SyncMeasure, weigh_distances
 from lipsync.score.syncnet import StripSyncNet, load_syncnet
 from lipsync.score.verdict import Limits, find_verdict
-from lipsync.score.watch import Watched, samples_of, watch_face
+from lipsync.score.watch import Watched
 from lipsync.steps import map_steps
-from lipsync.types import Audio, Clip, FaceChoice, SyncScore
+from lipsync.types import Clip, SyncScore
 
 KEY = "syncnet-v2"
 WORTH = (
     "Confidence from 0 to about 10, where real speech has 6 or more, and a distance, where it has "
     "7.5 or less; a proxy: it agrees with people only about 7 times in 10, and rewards wide mouths."
 )
-_POINTS = np.array(EYE_CORNERS)  # any will do: boxes are what counts
 # below 2 there is no sync; good real speech has 6 and more
 _LIMITS = Limits(lowest=2.0, good=6.0)
 
 
-class SyncNetJudge:
-    """Asks SyncNet v2, which stays in a residence."""
+class SyncNetJudge(NetworkJudge[StripSyncNet, Tensor]):
+    """Asks SyncNet v2."""
 
     name = "syncnet"
     worth = WORTH
     weights: tuple[str, ...] = (KEY,)
+    points = np.array(EYE_CORNERS)  # any will do: boxes are what counts
 
-    def __init__(self, residence: Residence) -> None:
-        self._residence = residence
-
-    def judge(
-        self,
-        clip: Clip,
-        audio: Audio,
-        face: FaceChoice,
-        detector: Detector,
-        numbers: range | None = None,
-    ) -> Generator[int, None, SyncScore]:
-        """As `judges.Judge` says."""
-        require_sound(audio.samples)
-        title = self._residence.store.checkpoint(KEY).title
-        sounds = cut_sounds(samples_of(clip, numbers, audio))
-        del audio  # the sound of a long clip need not lie in memory while faces are looked for
-        with self._residence.use(title, self._load) as network:
-            watched = yield from watch_face(clip, face, detector, numbers, _POINTS)
-            distances = yield from watched.show(self._hold(clip, watched, network, sounds))
-        return _to_score(weigh_distances(distances))
-
-    def _load(self) -> StripSyncNet:
-        path = self._residence.store.locate(KEY).path
+    def load(self, path: Path) -> StripSyncNet:
+        """As `NetworkJudge` says."""
         return StripSyncNet(load_syncnet(path, device=self._residence.device))
 
-    def _hold(
+    def hear(self, samples: np.ndarray) -> Tensor:
+        """Return (S, 13, 20) float32: what is heard in the windows that begin at each frame."""
+        return cut_sounds(samples)
+
+    def hold(
         self, clip: Clip, watched: Watched, network: StripSyncNet, sounds: Tensor
     ) -> Generator[int, None, np.ndarray]:
         """Yield the row reached; return (T - 4, 31) distances, NaN where no window is."""
@@ -84,6 +68,10 @@ class SyncNetJudge:
                 held = hold_faces(network, faces, sounds, start=first, turn=turn)
                 distances[first : first + windows] = yield from map_steps(first.__add__, held)
         return distances
+
+    def weigh(self, distances: np.ndarray) -> SyncScore:
+        """As `NetworkJudge` says."""
+        return _to_score(weigh_distances(distances))
 
 
 def _cut_faces(clip: Clip, watched: Watched, stretch: slice) -> Generator[np.ndarray, None, None]:

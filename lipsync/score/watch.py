@@ -14,12 +14,12 @@ from typing import TypeVar
 
 import numpy as np
 
-from lipsync.errors import InputError
 from lipsync.face.detect import Detector
 from lipsync.face.follow import follow_faces
 from lipsync.face.gallery import Gallery
 from lipsync.face.track import choose_face
 from lipsync.media.probe import at_rate
+from lipsync.score.demands import require_face
 from lipsync.score.sync import RATE
 from lipsync.steps import map_steps
 from lipsync.types import Audio, Clip, FaceChoice, FaceTrack
@@ -81,11 +81,7 @@ def watch_face(
         follow_faces(at_rate(clip, _FPS), rows, detector, Gallery(0), kept),
     )
     track = choose_face(tracks, face, clip.size, _FPS, rows)
-    visible = int(track.present.sum())
-    if visible < RATE:
-        raise InputError(
-            f"The face is visible for only {visible / RATE:.1f} s; a score needs 1 s or more."
-        )
+    require_face(int(track.present.sum()) / RATE)
     return Watched(track, _nearest(track, rows, clip), total)
 
 
