@@ -1,0 +1,1 @@
+"""Avatars: clips prepared once, to speak many times."""
