@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 import conformance_sfd
+import conformance_wav2lip
 import numpy as np
 import torch
 from golden_folder import Check, Family, Skip, largest_error
@@ -106,4 +107,8 @@ PARTS: dict[str, tuple[tuple[str, ...], Callable[[Family], Iterator[Check | Skip
     "lip64": (("lip", "aud"), check_syncnet),
     "mfcc_lengths": (("mfcc", "pcm_"), check_features),
     "sfd_shapes": (("sfd_", "nms_"), conformance_sfd.check),
+    "gen_out": (("gen_", "gen5_"), conformance_wav2lip.check_generator),
+    "sync_audio": (("sync_",), conformance_wav2lip.check_expert),
+    "disc_out": (("disc_",), conformance_wav2lip.check_discriminator),
+    "s3fd_shapes": (("s3fd_",), conformance_wav2lip.check_detector),
 }

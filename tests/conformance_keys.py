@@ -8,10 +8,21 @@ import torch
 from golden_folder import Check, Family, Skip
 from torch import nn
 
+from lipsync.engines.wav2lip.discriminator import QualityDiscriminator
+from lipsync.engines.wav2lip.expert import SyncExpert
+from lipsync.engines.wav2lip.generator import Generator
+from lipsync.engines.wav2lip.s3fd import S3FD
 from lipsync.score.sfd import S3FDNet
 from lipsync.score.syncnet import SyncNet
 
-NETWORKS: Mapping[str, Callable[[], nn.Module]] = {"S": SyncNet, "S3FDNet": S3FDNet}
+NETWORKS: Mapping[str, Callable[[], nn.Module]] = {
+    "S": SyncNet,
+    "S3FDNet": S3FDNet,
+    "Wav2Lip": Generator,
+    "SyncNet_color": SyncExpert,
+    "Wav2Lip_disc_qual": QualityDiscriminator,
+    "s3fd": S3FD,
+}
 
 
 def check(family: Family) -> Iterator[Check | Skip]:
