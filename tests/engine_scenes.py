@@ -36,8 +36,9 @@ def hear(
     return engine.encode_audio(voice, count, fps, quick(engine), stop or nothing)
 
 
-def make_scene(engine: Engine, voice: Audio, count: int) -> Scene:
+def make_scene(engine: Engine, voice: Audio, count: int, settings: Any = None) -> Scene:
     """A face that drifts and nods while it speaks, seen for `count` frames."""
+    settings = settings or quick(engine)
     faces = faces_with(speaking(count))
     points = np.concatenate(
         [
@@ -51,11 +52,23 @@ def make_scene(engine: Engine, voice: Audio, count: int) -> Scene:
     gallery = Gallery(spec.references)
     for row, mesh in enumerate(points):
         gallery.offer(row, frame_of(picture(), row), [face_of(mesh)], False)
-    size, template = engine.crop_size(quick(engine)), engine.template(quick(engine))
-    features = hear(engine, voice, count, FPS)
+    size, template = engine.crop_size(settings), engine.template(settings)
+    features = engine.encode_audio(voice, count, FPS, settings, nothing)
     scene = scene_of(points, features, template=template, size=size)
     kept = gallery.references(scene.track, slice(0, count))
     return dataclasses.replace(scene, references=kept)
+
+
+def part_of(scene: Scene, start: int, stop: int) -> Scene:
+    """Return some frames of a scene as a job that renders only these would show them."""
+    frames = slice(start, stop)
+    return dataclasses.replace(
+        scene,
+        rows=scene.rows[frames],
+        alignment=dataclasses.replace(scene.alignment, matrices=scene.alignment.matrices[frames]),
+        features=scene.features[frames],
+        first_output=scene.first_output + start,
+    )
 
 
 def cut_windows(engine: Engine, scene: Scene, taken: list[int] | None = None) -> Iterator[Window]:
@@ -75,8 +88,18 @@ def cut_windows(engine: Engine, scene: Scene, taken: list[int] | None = None) ->
         )
 
 
-def generate(engine: Engine, scene: Scene, settings: Any = None, seed: int = 0) -> list[Generated]:
-    settings = settings or quick(engine)
+def start(engine: Engine, scene: Scene, settings: Any, seed: int = 0) -> Any:
+    """Return a job's generator, at its beginning."""
     rng = torch.Generator().manual_seed(seed)
-    steps = engine.generate(scene, cut_windows(engine, scene), settings, rng)
+    return engine.generate(scene, cut_windows(engine, scene), settings, rng)
+
+
+def generate(engine: Engine, scene: Scene, settings: Any = None, seed: int = 0) -> list[Generated]:
+    steps = start(engine, scene, settings or quick(engine), seed)
     return [step for step in steps if isinstance(step, Generated)]
+
+
+def faces_of(engine: Engine, scene: Scene, settings: Any, seed: int = 0) -> np.ndarray:
+    """Return the faces (T, R, R, 3) a job makes."""
+    answers = generate(engine, scene, settings, seed)
+    return np.concatenate([answer.faces for answer in answers])

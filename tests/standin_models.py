@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
 from golden_recipe import fill_weights, make_state
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from whisper.model import ModelDimensions, Whisper
 
 from lipsync.engines.latentsync.params import UNetParams
 from lipsync.engines.latentsync.unet import UNet
 from lipsync.engines.latentsync.vae import VAEParams, build_vae
+from lipsync.engines.wav2lip.generator import Generator, Params
+from lipsync.residence import Residence
 from lipsync.score.syncnet import SyncNet
+from lipsync.weights import CHECKPOINTS, ModelStore
 
 AUDIO_WIDTH = 32
 SMALL_UNET = UNetParams(
@@ -34,6 +38,8 @@ SMALL_UNET = UNetParams(
     up_motion=(False, True, False, False),
 )
 SMALL_VAE = VAEParams(widths=(8, 8, 8, 8), layers=1, groups=4)
+SMALL_GENERATOR = Params(width=2)
+_LOUD = 1.15  # times a drawn weight, so that a small generator's mouths follow the voice
 SMALL_WHISPER = ModelDimensions(
     n_mels=80,
     n_audio_ctx=1500,
@@ -55,6 +61,11 @@ def make_standins(folder: Path, keys: tuple[str, ...] = ("latentsync-1.5",)) -> 
     write_vae(folder / "sd-vae-ft-mse")
     write_whisper(folder / "whisper-tiny")
     return folder
+
+
+def residence_of(models: Path) -> Residence:
+    """Return a residence on the processor to which `models` is the user's own folder."""
+    return Residence(ModelStore(models.parent / "cache", models), device="cpu")
 
 
 def write_unet(folder: Path, params: UNetParams = SMALL_UNET, salt: str = "") -> None:
@@ -79,12 +90,37 @@ def write_vae(folder: Path) -> None:
     (folder / "config.json").write_text(json.dumps(config), encoding="utf-8")
 
 
+def change_codec(models: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> None:
+    """Let `change` put other numbers into the picture codec that lies in `models`."""
+    path = models / "sd-vae-ft-mse" / "diffusion_pytorch_model.safetensors"
+    state = load_file(path)
+    change(state)
+    save_file(state, path)
+
+
 def write_whisper(folder: Path) -> None:
     """Write a whole Whisper, decoder and all."""
     folder.mkdir(parents=True)
     state = make_state(Whisper(SMALL_WHISPER).state_dict())
     dims = dataclasses.asdict(SMALL_WHISPER)
     torch.save({"dims": dims, "model_state_dict": state}, folder / "tiny.pt")
+
+
+def write_wav2lip(folder: Path, params: Params = SMALL_GENERATOR) -> Path:
+    """Write a generator as published training writes it, under the name of the table's row that
+    `folder` is called by; return the file."""
+    folder.mkdir(parents=True)
+    (row,) = [row for row in CHECKPOINTS if row.key == folder.name]
+    network = Generator(params)
+    fill_weights(network, row.key)
+    weights = {
+        f"module.{name}": value * _LOUD if value.ndim > 1 else value
+        for name, value in network.state_dict().items()
+    }
+    path = folder / row.files[0].name
+    state = {"state_dict": weights, "optimizer": None, "global_step": 1, "global_epoch": 1}
+    torch.save(state, path)
+    return path
 
 
 def write_syncnet(folder: Path) -> None:

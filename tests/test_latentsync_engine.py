@@ -5,23 +5,20 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pytest
 import torch
-from engine_scenes import cut_windows, generate, make_scene, quick
-from safetensors.torch import load_file, save_file
-from standin_models import make_standins
-from torch import nn
+from engine_scenes import faces_of, generate, make_scene, part_of, quick, start
+from standin_models import change_codec, make_standins, residence_of
+from watched_networks import before_each, lent, unet_calls
 
 from lipsync.engines.latentsync.engine import LatentSyncEngine
-from lipsync.engines.latentsync.networks import Networks, use_networks
-from lipsync.engines.latentsync.settings import LatentSyncSettings
 from lipsync.engines.latentsync.windows import plan_windows
 from lipsync.errors import InputError
 from lipsync.example import example_voice
@@ -32,13 +29,6 @@ from lipsync.ui.words import words_in
 from lipsync.weights import ModelStore
 
 RATE = 16_000
-CODEC = Path("sd-vae-ft-mse", "diffusion_pytorch_model.safetensors")
-
-
-def change_codec(models: Path, change: Callable[[dict[str, torch.Tensor]], None]) -> None:
-    state = load_file(models / CODEC)
-    change(state)
-    save_file(state, models / CODEC)
 
 
 def make_sure(codec: dict[str, torch.Tensor]) -> None:
@@ -56,7 +46,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def residence(models: Path) -> Iterator[Residence]:
-    with closing(Residence(ModelStore(models.parent / "cache", models), device="cpu")) as made:
+    with closing(residence_of(models)) as made:
         yield made
 
 
@@ -74,60 +64,6 @@ def long_scene(engine: LatentSyncEngine) -> Scene:
 @pytest.fixture(scope="module")
 def scene(long_scene: Scene) -> Scene:
     return part_of(long_scene, 0, 20)
-
-
-def part_of(scene: Scene, start: int, stop: int) -> Scene:
-    """Return some frames of a scene as a job that renders only these would show them."""
-    frames = slice(start, stop)
-    return dataclasses.replace(
-        scene,
-        rows=scene.rows[frames],
-        alignment=dataclasses.replace(scene.alignment, matrices=scene.alignment.matrices[frames]),
-        features=scene.features[frames],
-        first_output=scene.first_output + start,
-    )
-
-
-def start(
-    engine: LatentSyncEngine, scene: Scene, settings: LatentSyncSettings, seed: int = 0
-) -> Any:
-    """Return a job's generator, at its beginning."""
-    rng = torch.Generator().manual_seed(seed)
-    return engine.generate(scene, cut_windows(engine, scene), settings, rng)
-
-
-def faces_of(
-    engine: LatentSyncEngine, scene: Scene, settings: LatentSyncSettings, seed: int = 0
-) -> np.ndarray:
-    """Return the faces (T, R, R, 3) a job makes."""
-    answers = generate(engine, scene, settings, seed)
-    return np.concatenate([answer.faces for answer in answers])
-
-
-@contextmanager
-def lent(residence: Residence) -> Iterator[Networks]:
-    with use_networks(residence, LatentSyncSettings(resolution=64)) as networks:
-        yield networks
-
-
-@contextmanager
-def before_each(
-    networks: Iterable[nn.Module], note: Callable[[torch.Tensor], None]
-) -> Iterator[None]:
-    """Call `note` with what each of the networks is given first, whenever one is run."""
-    with ExitStack() as hooks:
-        for network in networks:
-            hook = network.register_forward_pre_hook(lambda _, inputs: note(inputs[0]))
-            hooks.callback(hook.remove)
-        yield
-
-
-@contextmanager
-def unet_calls(residence: Residence) -> Iterator[list[torch.Tensor]]:
-    """Note what the UNet is given: (passes, 13, F, h, w), once per call."""
-    seen: list[torch.Tensor] = []
-    with lent(residence) as networks, before_each([networks.unet], seen.append):
-        yield seen
 
 
 def seam_strength(faces: np.ndarray, overlap: int) -> float:
@@ -275,7 +211,7 @@ def test_closing_stops_at_once_and_gives_the_parts_back(
 
 
 def test_after_a_cancelled_job_all_memory_can_be_freed(models: Path, scene: Scene) -> None:
-    residence = Residence(ModelStore(models.parent / "cache", models), device="cpu")
+    residence = residence_of(models)
     engine = LatentSyncEngine(residence)
     with lent(residence) as networks:
         ghosts = weakref.ref(networks.unet), weakref.ref(networks.vae)

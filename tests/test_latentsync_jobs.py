@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import run_ffmpeg
-from standin_models import make_standins
+from standin_models import make_standins, residence_of
 from watched_jobs import GAP, assert_sensible, frames_of, refuse, run, same
 
 from lipsync import LipSyncPipeline, Request
@@ -69,7 +69,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def residence(models: Path) -> Iterator[Residence]:
-    with closing(Residence(ModelStore(models.parent / "cache", models), device="cpu")) as made:
+    with closing(residence_of(models)) as made:
         yield made
 
 

@@ -14,7 +14,14 @@ import pytest
 import torch
 import whisper.model
 from golden_recipe import make_state
-from standin_models import SMALL_UNET, SMALL_VAE, SMALL_WHISPER, make_standins, write_unet
+from standin_models import (
+    SMALL_UNET,
+    SMALL_VAE,
+    SMALL_WHISPER,
+    make_standins,
+    residence_of,
+    write_unet,
+)
 
 from lipsync.engines.latentsync.engine import LatentSyncEngine
 from lipsync.engines.latentsync.networks import (
@@ -30,7 +37,6 @@ from lipsync.engines.latentsync.settings import LatentSyncSettings
 from lipsync.errors import InputError
 from lipsync.residence import Residence
 from lipsync.ui.words import words_in
-from lipsync.weights import ModelStore
 
 SMALL = LatentSyncSettings(resolution=64, steps=2)
 
@@ -44,10 +50,6 @@ def standins(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def models(standins: Path, tmp_path: Path) -> Path:
     """A copy of the small checkpoints, to be spoilt."""
     return Path(shutil.copytree(standins, tmp_path / "models"))
-
-
-def residence_of(models: Path) -> Residence:
-    return Residence(ModelStore(models.parent / "cache", models), device="cpu")
 
 
 @pytest.fixture
