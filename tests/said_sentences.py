@@ -24,7 +24,7 @@ _IDENTIFIER = re.compile(r"[A-Za-z]+(_[A-Za-z]+)+")  # TMPDIR_NAME, offset_frame
 _UNSAID = {
     "AI-generated lip sync (Lipsync Studio, {} engine)",  # a tag inside the file
     # what resident parts are called, and the files they come from
-    *("UNet {}{}", " compiled", "VAE {}", "Whisper encoder {}"),
+    *("UNet {}{}", " compiled", "VAE {}", "Whisper encoder {}", "Wav2Lip {} {}"),
     *("sd-vae-ft-mse", "whisper-tiny", "whisper-small"),
 }
 

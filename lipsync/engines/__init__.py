@@ -21,6 +21,7 @@ from lipsync.types import Engine
 ENGINES: dict[str, str] = {
     "draft": "lipsync.engines.draft.engine:DraftEngine",
     "latentsync": "lipsync.engines.latentsync.engine:LatentSyncEngine",
+    "wav2lip": "lipsync.engines.wav2lip.engine:Wav2LipEngine",
 }
 
 

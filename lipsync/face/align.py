@@ -1,8 +1,10 @@
 """Where an engine's square crop lies in each frame, and the warp there.
 
-An aligned template names three anatomical anchors (brow, brow, nose) and where they belong; each
-frame gets the similarity that brings them there. The `native` template only moves: whole, even
-pixels, so that crop and paste back lose nothing, not even chroma.
+An aligned template names three anatomical anchors and where they belong; each frame gets the
+similarity that brings them there, and the crop is then stretched to the square the network was
+trained on. The stretch is the template's, not the frame's: a shape that followed every frame would
+tremble with the lips. Templates without places only move, by whole, even pixels, so that crop and
+paste back lose nothing, not even chroma.
 """
 
 from __future__ import annotations
@@ -20,12 +22,15 @@ from lipsync.media.colour import rgb_image
 from lipsync.types import Alignment, FaceTrack, Frame, Rect
 
 MOUTH = (61, 291, 0, 17)  # corners, middle of upper and lower lip
+CORNERS = MOUTH[:2]
+EYES = ((33, 133), (362, 263))  # corners of each, picture left first
+BOX_MARGIN = 52  # px
 ANCHOR_SIGMA = 1.0  # frames; takes the mesh's tremor out of the crop, not the head's motion
 
 
 @dataclass(frozen=True)
 class Template:
-    """What a crop shows. `anchors` empty = only whole, even pixels are moved."""
+    """What a crop shows. `places` empty = only whole, even pixels are moved."""
 
     name: str
     mask: str  # key of face.mask.OUTLINES: what is replaced where the engine gives no mask
@@ -33,6 +38,7 @@ class Template:
     places: tuple[tuple[float, float], ...] = ()  # (x, y) of each anchor in template units
     extent: tuple[float, float] = (1.0, 1.0)  # width and height of the crop in template units
     reach: float = 0.0  # native only: half the side in IOD, the 3-D distance of the eye corners
+    margin: int = 0  # box only: px around all places where the face's box is
 
 
 TEMPLATES = {
@@ -48,6 +54,20 @@ TEMPLATES = {
     "native": Template(
         name="native", mask="mouth_and_chin", anchors={MESH_POINTS: (MOUTH,)}, reach=1.45
     ),
+    # The box that S3FD sets, in units of the distance from the eyes to the mouth: as large as one
+    # around the mesh's points and a twentieth of its height further up (see score.face_crop), with
+    # the published 10 px below at the size that faces had in training, which takes in the chin.
+    "wav2lip": Template(
+        name="wav2lip",
+        mask="lower_half",
+        anchors={MESH_POINTS: (EYES[0], EYES[1], CORNERS)},
+        places=((0.565, 0.96), (1.485, 0.96), (1.025, 1.96)),
+        extent=(2.05, 2.74),
+    ),
+    # a whole run's boxes and what is around them, at one place: for those who cut by boxes
+    "box": Template(
+        name="box", mask="lower_half", anchors=dict.fromkeys(ANCHORS, ()), margin=BOX_MARGIN
+    ),
 }
 
 
@@ -56,9 +76,9 @@ def align_track(
 ) -> Alignment:
     """Return the crop's place in each row of `rows`, one run of rows in which the face is present.
 
-    `size` is the crop's side S in px; native templates take None and choose the even S that covers
-    the face in every row. Matrices are (n, 2, 3) float32, frame px -> crop px. Raises ValueError
-    where the template knows no anchors among the track's landmarks.
+    `size` is the crop's side S in px; templates without places take None and choose the even S that
+    covers the face in every row. Matrices are (n, 2, 3) float32, frame px -> crop px. Raises
+    ValueError where the template knows no anchors among the track's landmarks.
     """
     first, last, _ = rows.indices(len(track.present))
     assert last > first, "no rows"
@@ -67,6 +87,9 @@ def align_track(
     count = track.landmarks.num_points
     if count not in template.anchors:
         raise ValueError(f"the {template.name} template has no anchors among {count} landmarks")
+    if template.margin:
+        assert size is None
+        return _align_boxes(track.boxes[rows], template.margin)
     anchors = smooth_track(
         _AnchorRows(track, template.anchors[count]), track.present, track.shots, ANCHOR_SIGMA, rows
     )
@@ -76,11 +99,7 @@ def align_track(
         return Alignment(_stretched(matrices, template), size)
     assert size is None
     side = 2 * int(np.ceil(template.reach * float(_eye_distance(track, rows).max())))
-    corners = 2 * np.rint((anchors[:, 0] - side / 2) / 2).astype(np.float32)
-    matrices = np.zeros((len(corners), 2, 3), np.float32)
-    matrices[:, 0, 0] = matrices[:, 1, 1] = 1.0
-    matrices[:, :, 2] = -corners
-    return Alignment(matrices, side)
+    return _moved_to(2 * np.rint((anchors[:, 0] - side / 2) / 2), side)
 
 
 def fit_similarities(points: np.ndarray, target: np.ndarray) -> np.ndarray:
@@ -218,6 +237,22 @@ def _eye_distance(track: FaceTrack, rows: slice) -> np.ndarray:
         points = track.landmarks[start : min(start + 256, rows.stop)]
         pieces.append(np.linalg.norm(points[:, EYE_CORNERS[0]] - points[:, EYE_CORNERS[1]], axis=1))
     return np.concatenate(pieces)
+
+
+def _align_boxes(boxes: np.ndarray, margin: int) -> Alignment:
+    """Return the one square that holds all of (n, 4) `boxes` and `margin` px around each."""
+    low, high = boxes[:, :2].min(axis=0) - margin, boxes[:, 2:].max(axis=0) + margin
+    corner = 2 * np.floor(low / 2)
+    side = 2 * int(np.ceil((high - corner).max() / 2))
+    return _moved_to(np.tile(corner, (len(boxes), 1)), side)
+
+
+def _moved_to(corners: np.ndarray, side: int) -> Alignment:
+    """Return native crops of `side` px whose first px are the frame's at (n, 2) `corners`, even."""
+    matrices = np.zeros((len(corners), 2, 3), np.float32)
+    matrices[:, 0, 0] = matrices[:, 1, 1] = 1.0
+    matrices[:, :, 2] = -corners
+    return Alignment(matrices, side)
 
 
 def _template_px(template: Template, size: int) -> np.ndarray:

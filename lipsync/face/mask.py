@@ -39,7 +39,27 @@ _MOUTH_AND_CHIN = tuple(
     (0.5 + 0.24 * float(np.sin(turn)), 0.55 + 0.22 * float(np.cos(turn)))
     for turn in np.linspace(0, 2 * np.pi, 48, endpoint=False)
 )
-OUTLINES = {"lower_face": _LOWER_FACE, "mouth_and_chin": _MOUTH_AND_CHIN}
+# What Wav2Lip's network repaints, its crop's lower half, as far as the jaw may reach.
+_LOWER_HALF = (
+    (0.03, 0.50),
+    (0.97, 0.50),
+    (0.97, 0.62),
+    (0.95, 0.73),
+    (0.90, 0.83),
+    (0.82, 0.91),
+    (0.70, 0.955),
+    (0.50, 0.975),
+    (0.30, 0.955),
+    (0.18, 0.91),
+    (0.10, 0.83),
+    (0.05, 0.73),
+    (0.03, 0.62),
+)
+OUTLINES = {
+    "lower_face": _LOWER_FACE,
+    "mouth_and_chin": _MOUTH_AND_CHIN,
+    "lower_half": _LOWER_HALF,
+}
 TEMPLATE_FEATHER = 0.04  # of the crop's side
 
 
