@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+
+_ARRAYS = ("codes", "origin", "step")
 
 
 class LandmarkStore:
@@ -28,9 +31,29 @@ class LandmarkStore:
         )
         self._length = num_rows
 
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, np.ndarray]) -> LandmarkStore:
+        """Return a store of what `arrays` gave, sharing memory; files may be mapped into it."""
+        made = cls(0, arrays["codes"].shape[1])
+        made._codes, made._origin, made._step = (arrays[name] for name in _ARRAYS)
+        made._length = len(made._codes)
+        return made
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return what is kept, for `of_arrays`: codes (N, L, 3) uint16, origin (N, 1, 3) float32
+        and step (N, 1, 1) float32. Only of a store of all points that `select` has not made."""
+        assert self._rows is None
+        assert len(self._kept) == self._num_points
+        return {name: getattr(self, f"_{name}")[: self._length] for name in _ARRAYS}
+
     @property
     def num_points(self) -> int:
         return self._num_points
+
+    @property
+    def places(self) -> np.ndarray:
+        """Where each row is kept in the store that it was selected from, (T,) int; -1 = nowhere."""
+        return np.arange(self._length) if self._rows is None else self._rows
 
     def __len__(self) -> int:
         return self._length

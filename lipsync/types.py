@@ -167,6 +167,7 @@ class Scene:
     fps: Fraction
     references: Sequence[Reference] = ()  # varied mouths of the same face in the same shot
     first_output: int = 0  # number, in the whole result, of the stretch's first frame
+    crops: Crops | None = None  # where they have been made before
 
 
 @dataclass(frozen=True)
@@ -214,6 +215,12 @@ class Features(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, frames: slice, /) -> Features: ...
+
+
+class Crops(Protocol):
+    """The aligned crops of a scene, made before: a slice of it is (F, S, S, 3) uint8 RGB."""
+
+    def __getitem__(self, frames: slice, /) -> np.ndarray: ...
 
 
 class Engine(Protocol):

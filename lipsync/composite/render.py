@@ -75,7 +75,10 @@ def _cut_windows(
         stop = min(start + length, len(scene.rows))
         batch = [next(frames) for _ in range(start, stop)]
         matrices = scene.alignment.matrices[start:stop]
-        crops = [crop_face(f, m, size) for f, m in zip(batch, matrices, strict=True)]
+        if scene.crops is None:
+            crops = [crop_face(f, m, size) for f, m in zip(batch, matrices, strict=True)]
+        else:
+            crops = list(scene.crops[start:stop])
         waiting.put(batch, crops)
         points = scene.track.landmarks[scene.rows[start:stop]]
         yield Window(

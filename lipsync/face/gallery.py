@@ -43,6 +43,24 @@ class _Pocket:
     kept: list[_Kept] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Album:
+    """What a gallery has kept of everybody, in order of time."""
+
+    pictures: tuple[Reference, ...]
+    boxes: np.ndarray  # (K, 4) float32 px, of each picture's face in its frame
+
+    def references(self, track: FaceTrack, rows: slice) -> list[Reference]:
+        """Return the pictures of the tracked face within `rows`, in order of time."""
+        return [
+            picture
+            for picture, box in zip(self.pictures, self.boxes, strict=True)
+            if rows.start <= picture.row < rows.stop
+            and track.present[picture.row]
+            and overlap(box, track.boxes[picture.row]) > _SAME_FACE
+        ]
+
+
 class Gallery:
     """Keep up to `limit` varied mouths per face and shot; `limit` 0 keeps nothing."""
 
@@ -71,17 +89,16 @@ class Gallery:
                 _thin(pocket)
             self._bound_memory()
 
+    def album(self) -> Album:
+        """Return everything kept so far."""
+        every = [kept for pocket in (*self._past, *self._current) for kept in pocket.kept]
+        every.sort(key=lambda kept: kept.reference.row)
+        boxes = np.array([kept.box for kept in every], np.float32).reshape(-1, 4)
+        return Album(tuple(kept.reference for kept in every), boxes)
+
     def references(self, track: FaceTrack, rows: slice) -> list[Reference]:
         """Return what was kept of the tracked face within `rows`, in order of time."""
-        found = [
-            kept.reference
-            for pocket in (*self._past, *self._current)
-            for kept in pocket.kept
-            if rows.start <= kept.reference.row < rows.stop
-            and track.present[kept.reference.row]
-            and overlap(kept.box, track.boxes[kept.reference.row]) > _SAME_FACE
-        ]
-        return sorted(found, key=lambda reference: reference.row)
+        return self.album().references(track, rows)
 
     def _pocket_of(self, box: np.ndarray) -> _Pocket:
         best = max(self._current, key=lambda p: overlap(p.box, box), default=None)

@@ -77,6 +77,7 @@ class Tracks:
     shots: tuple[int, ...]  # first row of each shot
     candidates: tuple[Candidate, ...]  # by shot, then left to right
     landmarks: LandmarkStore  # of all candidates, in the order they were found
+    glimpses: tuple[Candidate, ...] = ()  # seen too little of their shot to be candidates
 
     def share(self, candidate: Candidate) -> float:
         """Return the share of its shot's frames in which a candidate is seen, in [0, 1]."""
@@ -90,6 +91,20 @@ class Tracks:
     def in_shot(self, shot: int) -> list[Candidate]:
         """Return the candidates of the shot that begins at row `shot`, left to right."""
         return [candidate for candidate in self.candidates if candidate.shot == shot]
+
+    def within(self, rows: range) -> Tracks:
+        """Return what would be known if only `rows` had been looked at, row r being ``rows[r]``.
+
+        Who is a glimpse in the whole may be a candidate there, and the other way round.
+        """
+        shots = tuple(
+            sorted({max(shot - rows.start, 0) for shot in self.shots if shot < rows.stop})
+        )
+        people = [
+            _cut_candidate(candidate, rows) for candidate in (*self.candidates, *self.glimpses)
+        ]
+        seen = [one for one in people if one.rows]
+        return _sort_out(len(rows), tuple(shots), seen, self.landmarks)
 
 
 class FaceTracker:
@@ -120,14 +135,12 @@ class FaceTracker:
             self._add(candidate, row, face.box, face.landmarks)
 
     def finish(self) -> Tracks:
-        """Return all candidates so far that are more than a glimpse.
+        """Return everybody so far, who is more than a glimpse as a candidate.
 
         They go on growing if the tracker goes on, so use them before its next update.
         """
-        tracks = Tracks(self._num_rows, tuple(self._shots), (), self._store)
-        every = [c for c in self._closed + self._open if tracks.share(c) >= MIN_CANDIDATE_SHARE]
-        every.sort(key=lambda c: (c.shot, c.mean_x))
-        return Tracks(self._num_rows, tuple(self._shots), tuple(every), self._store)
+        people = self._closed + self._open
+        return _sort_out(self._num_rows, tuple(self._shots), people, self._store)
 
     def _add(self, candidate: Candidate, row: int, box: np.ndarray, points: np.ndarray) -> None:
         candidate.rows.append(row)
@@ -157,6 +170,7 @@ def choose_face(
     numbers: Sequence[int] | None = None,
     *,
     where: str = "the clip",
+    within: range | None = None,
 ) -> FaceTrack:
     """Return the track of the face that was asked for, in a clip of `size` at `fps`.
 
@@ -165,14 +179,30 @@ def choose_face(
     every shot on its own: a shot with fewer faces than `number` is left alone, and with a click the
     other shots take the face at the clicked person's place, else their largest. Shots where the
     face is too small are left alone. `numbers` is the clip's frame of each row, ascending (None =
-    the row itself) and `where` says in words what was looked at. Raises InputError: no face
-    anywhere, face too small, number too high, click beside every face.
+    the row itself) and `where` says in words what was looked at. With `within`, only those rows
+    count for the choice; the track has every row all the same, and who was chosen by them is
+    followed beyond them. Raises InputError: no face anywhere, face too small, number too high,
+    click beside every face.
     """
+    if within is not None:
+        seen = choose_people(tracks.within(within), choice, size, fps, within, where)
+        everybody = (*tracks.candidates, *tracks.glimpses)
+        places = {one.places[0] for one in seen}
+        return join_people(tracks, [one for one in everybody if not places.isdisjoint(one.places)])
+    return join_people(tracks, choose_people(tracks, choice, size, fps, numbers, where))
+
+
+def choose_people(
+    tracks: Tracks,
+    choice: FaceChoice,
+    size: Size,
+    fps: Fraction,
+    numbers: Sequence[int] | None,
+    where: str,
+) -> list[Candidate]:
+    """Return the candidates that `choose_face` joins, at most one per shot."""
     if not tracks.candidates:
-        raise InputError(
-            f"No face was found in {where}; lip sync needs a face turned to the camera, "
-            "so choose a clip that shows one."
-        )
+        raise nobody_found(where)
     if choice.click is not None:
         chosen = _by_click(tracks, choice.click, choice.click_seconds, fps, numbers)
     elif choice.number is not None:
@@ -186,20 +216,29 @@ def choose_face(
             f"least {MIN_FACE_WIDTH} px are needed; choose a closer shot, a larger version of the "
             "clip or another face."
         )
-    return _join(tracks, [c for c in chosen if c.mean_width >= MIN_FACE_WIDTH])
+    return [c for c in chosen if c.mean_width >= MIN_FACE_WIDTH]
+
+
+def nobody_found(where: str) -> InputError:
+    """Return what to raise where there is no face; `where` says in words what was looked at."""
+    return InputError(
+        f"No face was found in {where}; lip sync needs a face turned to the camera, "
+        "so choose a clip that shows one."
+    )
 
 
 def jump_rows(track: FaceTrack) -> list[int]:
     """Return the rows at which the face stands elsewhere than one frame before, as in a jump cut.
 
     A cut within one scene hardly changes the picture but moves the head at once; moving heads speed
-    up and slow down over several frames.
+    up and slow down over several frames. What happens at a known cut tells nothing of either.
     """
     centres = (track.boxes[:, :2] + track.boxes[:, 2:]) / 2
     widths = track.boxes[:, 2] - track.boxes[:, 0]
     steps = np.linalg.norm(np.diff(centres, axis=0), axis=1) / np.minimum(widths[1:], widths[:-1])
     growth = np.abs(np.log(widths[1:] / widths[:-1]))
     steps = np.nan_to_num(np.maximum(steps, growth), nan=0.0)
+    steps[np.array(track.shots[1:], int) - 1] = 0.0
     quiet = np.concatenate([[0.0], steps, [0.0]])
     beside = np.maximum(quiet[:-2], quiet[2:])
     rows = np.flatnonzero((steps > JUMP_SHIFT) & (steps > JUMP_RATIO * beside)) + 1
@@ -262,6 +301,27 @@ def _expected_box(candidate: Candidate, row: int) -> np.ndarray:
     return last + shift * min(row - candidate.rows[-1], 5)
 
 
+def _sort_out(
+    num_rows: int, shots: tuple[int, ...], people: Sequence[Candidate], landmarks: LandmarkStore
+) -> Tracks:
+    tracks = Tracks(num_rows, shots, (), landmarks)
+    every = sorted(people, key=lambda c: (c.shot, c.mean_x))
+    glimpses = tuple(c for c in every if tracks.share(c) < MIN_CANDIDATE_SHARE)
+    candidates = tuple(c for c in every if tracks.share(c) >= MIN_CANDIDATE_SHARE)
+    return Tracks(num_rows, shots, candidates, landmarks, glimpses)
+
+
+def _cut_candidate(candidate: Candidate, rows: range) -> Candidate:
+    """Return what `rows` show of a candidate, counted from their first."""
+    kept = slice(bisect_left(candidate.rows, rows.start), bisect_left(candidate.rows, rows.stop))
+    return Candidate(
+        shot=max(candidate.shot - rows.start, 0),
+        rows=[row - rows.start for row in candidate.rows[kept]],
+        places=candidate.places[kept],
+        boxes=candidate.boxes[kept],
+    )
+
+
 def _largest(tracks: Tracks, shot: int) -> Candidate:
     return max(tracks.in_shot(shot), key=lambda c: c.mean_area * tracks.share(c))
 
@@ -313,7 +373,8 @@ def _by_click(
     return chosen
 
 
-def _join(tracks: Tracks, chosen: Sequence[Candidate]) -> FaceTrack:
+def join_people(tracks: Tracks, chosen: Sequence[Candidate]) -> FaceTrack:
+    """Return one track of candidates, at most one per shot."""
     boxes = np.full((tracks.num_rows, 4), np.nan, np.float32)
     places = np.full(tracks.num_rows, -1, np.int64)
     for candidate in chosen:
