@@ -27,7 +27,7 @@ CHINESE = read_templates("zh-CN")
 # Latin letters that a Chinese reader expects: formats, tools, units, and what is typed as it stands
 PLAIN = re.compile(
     r"[Hh]\.264|AAC|PNG|JPEG|WebP|MP4|8K|YAML|JSON|UTF-8|TMPDIR|[A-Z]+(?:_[A-Z]+)+|ffmpeg|moov|MB|kB|px|ms"
-    r"|LatentSync|OpenAI|PyTorch|UNet|Whisper"
+    r"|LatentSync|ONNX|onnxruntime|OpenAI|PyTorch|UNet|Whisper|fp32"
     r"|\b(mp4|mov|mkv|webm|avi|gif|png|jpg|webp|wav|mp3|m4a|ogg|flac)\b"
     r"|`[^`]*`|https://huggingface\.co|HTTP|ZIP|MIT|LRS2|GAN|RAIL\+\+-M"
     r"|(?:Stable)?SyncNet(?: v2)?|Wav2Lip|InsightFace|CreativeML Open|Stable Diffusion"
