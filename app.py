@@ -47,6 +47,7 @@ def main(words: list[str] | None = None) -> None:
             loads_first=has_lent_gpu,
             residence=residence,
             can_fetch=not deployment.is_hosted,
+            shelf=hosting.make_shelf(deployment),
         )
         gc.freeze()
         gc.enable()

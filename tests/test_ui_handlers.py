@@ -18,6 +18,7 @@ from lipsync.errors import InputError
 from lipsync.example import example_voice
 from lipsync.media.probe import Limits
 from lipsync.presets import PRESETS_FOLDER, load_presets
+from lipsync.ui.avatars_shelf import Shelf
 from lipsync.ui.choices import Choices, Selection
 from lipsync.ui.clip_panel import write_selection
 from lipsync.ui.handlers import Studio
@@ -51,7 +52,7 @@ def uploads(tmp_path: Path, face_clip: Path, short_voice: Path) -> tuple[str, st
 
 def make_studio(pipeline: Copier, root: Path) -> Studio:
     stage = Stage(PRESETS, History(), ModelStore())
-    return Studio(lambda: pipeline, PRESETS, Jobs(root), stage, gr.Blocks(), Limits())
+    return Studio(lambda: pipeline, PRESETS, Jobs(root), stage, gr.Blocks(), Limits(), Shelf())
 
 
 def order(

@@ -58,7 +58,8 @@ def test_sliders_have_the_promised_range_and_start_grey(screen: gr.Blocks) -> No
 def test_whatever_uses_the_device_waits_in_one_line(screen: gr.Blocks) -> None:
     queued = {fn.fn.__name__: fn for fn in screen.fns.values() if fn.queue and fn.fn is not None}
     on_device = {name for name, fn in queued.items() if fn.concurrency_id == "device"}
-    assert on_device == {"generate", "preview", "make_both", "repair", "check", "sync", "score"}
+    expected = {"generate", "preview", "make_both", "repair", "check", "create", "sync", "score"}
+    assert on_device == expected
     assert all(queued[name].concurrency_limit == 1 for name in on_device)
     assert queued["scan"].concurrency_id == "scan"
 

@@ -21,6 +21,7 @@ from lipsync.media.sound import read_audio
 from lipsync.presets import PRESETS_FOLDER, load_presets
 from lipsync.record import make_record
 from lipsync.types import FaceChoice, SyncScore
+from lipsync.ui.avatars_shelf import Shelf
 from lipsync.ui.check import Checker
 from lipsync.ui.check_repair import CheckRepairs, CheckRepairUpdates
 from lipsync.ui.check_table import Row
@@ -205,7 +206,7 @@ def test_copy_that_cannot_be_judged_is_not_kept(
 
 def make_studio(pipeline: Copier, history: History, jobs: Jobs) -> Studio:
     stage = Stage(PRESETS, history, ModelStore())
-    return Studio(lambda: pipeline, PRESETS, jobs, stage, gr.Blocks(), Limits())
+    return Studio(lambda: pipeline, PRESETS, jobs, stage, gr.Blocks(), Limits(), Shelf())
 
 
 def test_cancel_stops_a_repair_and_keeps_the_result(

@@ -108,6 +108,12 @@ def check_choices(choices: Choices, presets: Mapping[str, Preset]) -> Choices:
     return Choices(**{name: _check(name, value) for name, value in values.items()})
 
 
+def engine_settings(choices: Choices, preset: Preset) -> dict[str, Any]:
+    """Return the settings for the engine of `preset`: its own, and those that were chosen."""
+    used = {name: getattr(choices, name) for name in sorted(used_settings(preset))}
+    return {**preset.settings, **used}
+
+
 def make_request(
     choices: Choices,
     selection: Selection,
@@ -126,13 +132,12 @@ def make_request(
     choices = check_choices(choices, presets)
     start, end, face, playhead = _check_selection(selection)
     preset = presets[choices.preset]
-    used = {name: getattr(choices, name) for name in sorted(used_settings(preset))}
     request = Request(
         video=clip,
         audio=voice,
         output=output,
         engine=preset.engine,
-        settings={**preset.settings, **used},
+        settings=engine_settings(choices, preset),
         face=FaceChoice() if face is None else FaceChoice(click=face[:2], click_seconds=face[2]),
         fit=choices.fit,
         start=start,

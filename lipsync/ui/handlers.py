@@ -22,6 +22,7 @@ from lipsync.record import add_baseline, make_record
 from lipsync.steps import exhaust
 from lipsync.types import Clip, Progress, Request, Result
 from lipsync.ui import cards, updates
+from lipsync.ui.avatars_shelf import Shelf
 from lipsync.ui.choices import Choices, Selection, make_request
 from lipsync.ui.clip_panel import read_selection
 from lipsync.ui.expected import expected_seconds, expected_times
@@ -72,8 +73,10 @@ class Studio:
         stage: Stage,
         screen: gr.Blocks,
         limits: Limits,
+        shelf: Shelf,
     ) -> None:
-        """`screen` is the page whose queue decides the order; `limits` refuse long files early."""
+        """`screen` is the page whose queue decides the order; `limits` refuse long files early;
+        `shelf` holds the visitors' avatars, whose clips need no search for faces."""
         self._get_pipeline = get_pipeline
         self._presets = presets
         self._jobs = jobs
@@ -81,6 +84,7 @@ class Studio:
         self._history = stage.history
         self._screen = screen
         self._limits = limits
+        self._shelf = shelf
 
     def preview_voice(self, request: gr.Request, path: str | None) -> str:
         """Return the player and facts of a voice as HTML, or what is wrong with it."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from lipsync.avatar.store import AvatarStore
 from lipsync.engines import engine_class, make_settings
 from lipsync.errors import InputError
 from lipsync.media.probe import Limits, probe_voice
@@ -20,6 +21,7 @@ from lipsync.presets import Preset
 from lipsync.residence import Residence
 from lipsync.types import Request
 from lipsync.ui.availability import absent_weights
+from lipsync.ui.avatars_shelf import Shelf
 
 if TYPE_CHECKING:
     from lipsync.pipeline import LipSyncPipeline
@@ -123,6 +125,12 @@ def make_residence(idle_release: str) -> Residence:
             f"than 0 and up to {_LONGEST_IDLE:g}, or leave it out."
         )
     return Residence(idle_release=60 * minutes)
+
+
+def make_shelf(deployment: Deployment) -> Shelf:
+    """Return where avatars lie: each visitor's own in an app among strangers, otherwise in the
+    user's data folder, where the command line finds them too."""
+    return Shelf() if deployment.is_hosted else Shelf(AvatarStore())
 
 
 def make_pipeline(

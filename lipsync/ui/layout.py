@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,12 +18,15 @@ from lipsync.engines import make_settings
 from lipsync.errors import InputError
 from lipsync.example import example_photo, example_voice
 from lipsync.media.probe import Limits
-from lipsync.presets import PRESETS_FOLDER, Preset, load_presets
+from lipsync.presets import PRESETS_FOLDER, Preset, Problem, load_presets
 from lipsync.residence import Residence
 from lipsync.ui.api import lay_out_api
+from lipsync.ui.avatars import AvatarHandlers
+from lipsync.ui.avatars_shelf import Shelf
+from lipsync.ui.avatars_tab import AvatarsTab, connect_avatars, lay_out_avatars
 from lipsync.ui.check import Checker
 from lipsync.ui.check_repair import CheckRepairs
-from lipsync.ui.check_tab import connect_check, connect_check_repair, lay_out_check
+from lipsync.ui.check_tab import CheckTab, connect_check, connect_check_repair, lay_out_check
 from lipsync.ui.clip_panel import ClipScanner, connect_clip
 from lipsync.ui.events import AT_ONCE, ON_DEVICE, QUIET
 from lipsync.ui.handlers import Studio
@@ -35,7 +39,7 @@ from lipsync.ui.history_tab import (
 )
 from lipsync.ui.jobs import Jobs
 from lipsync.ui.models import MODELS, ModelHandlers
-from lipsync.ui.models_tab import connect_models, lay_out_models
+from lipsync.ui.models_tab import ModelsTab, connect_models, lay_out_models
 from lipsync.ui.preset_panel import connect_choices
 from lipsync.ui.repair import Repairs
 from lipsync.ui.resident import Pipeline, Resident
@@ -44,8 +48,10 @@ from lipsync.ui.stage import SYNC, Stage
 from lipsync.ui.sync_tab import SyncTab, lay_out_sync
 from lipsync.ui.visitors import connect_visitor, make_visitor_state
 from lipsync.ui.words import label
+from lipsync.weights import ModelStore
 
 QUEUE_LENGTH = 64
+AVATARS = "avatars"  # id of the tab
 SWEEP_SECONDS = 1800  # how often old uploads and results are looked for
 
 _SHOW_RESULT = '(...values) => { studio.reveal("#result"); return values; }'
@@ -60,6 +66,7 @@ def build_ui(
     loads_first: bool = False,
     residence: Residence | None = None,
     can_fetch: bool = True,
+    shelf: Shelf | None = None,
 ) -> gr.Blocks:
     """Return the screen, not launched; launch it with `launch.launch_options`.
 
@@ -67,21 +74,17 @@ def build_ui(
     `loads_first`, as on a machine that lends its card per job. Files longer than `limits` are
     refused. Job folders go under `job_root` (None: the system's folder for temporary files).
     `residence` is the pipeline's, where models lie and are loaded (None: an empty one);
-    `can_fetch` says whether visitors may fetch and delete models.
-    Raises InputError where not one preset can be read.
+    `can_fetch` says whether visitors may fetch and delete models. Avatars lie on `shelf` (None: for
+    some hours, each visitor's own). Raises InputError where not one preset can be read.
     """
-    found, problems = load_presets(preset_folders, make_settings)
-    if not found:
-        raise InputError(
-            "No preset can be read; put back presets/draft.yaml. " + " ".join(map(str, problems))
-        )
+    found, problems = _read_presets(preset_folders)
     presets = {preset.name: preset for preset in found}
     get_pipeline, jobs = Resident(partial(make_pipeline, found)), Jobs(job_root)
     if loads_first:
         get_pipeline()
     residence = residence or Residence()
     store = residence.store
-    stage = Stage(presets, History(), store)
+    stage, shelf = Stage(presets, History(), store), shelf or Shelf()
     with gr.Blocks(
         title="Lipsync Studio",
         analytics_enabled=False,
@@ -89,34 +92,80 @@ def build_ui(
         delete_cache=(SWEEP_SECONDS, KEEP_SECONDS),
     ) as screen:
         visitor = make_visitor_state()
-        gr.HTML(f"<h1>Lipsync Studio</h1><p>{label('run.tagline')}</p>", elem_id="title")
-        with gr.Tabs(elem_id="tabs") as tabs:
-            with gr.Tab(label("run.tab"), id=SYNC, elem_id="sync-tab") as sync_page:
-                sync = lay_out_sync(found, problems, store, can_fetch=can_fetch)
-            with gr.Tab(label("history.tab"), id="history", elem_id="history-tab") as history_page:
-                kept = lay_out_history()
-            with gr.Tab(label("check.tab"), id="check", elem_id="check-tab") as check_page:
-                check = lay_out_check()
-            with gr.Tab(label("models.tab"), id=MODELS, elem_id="models-tab") as models_page:
-                models = lay_out_models()
-        studio = Studio(get_pipeline, presets, jobs, stage, screen, limits)
+        pages = _lay_out_pages(found, problems, store, can_fetch=can_fetch)
+        sync = pages.sync
+        studio = Studio(get_pipeline, presets, jobs, stage, screen, limits, shelf)
         arrived = connect_visitor(screen, visitor)
         running = _connect_job(screen, sync, studio, visitor)
         _connect_inputs(screen, sync, studio, ClipScanner(get_pipeline, limits), visitor)
         revisits = Revisits(stage, presets, jobs, sync.inputs.presets)
         repairs = Repairs(get_pipeline, jobs, stage)
         running += _connect_result(sync, studio, revisits, repairs, visitor, running)
+        avatars = AvatarHandlers(get_pipeline, shelf, jobs, presets, limits)
+        page = pages.by_id[AVATARS]
+        connect_avatars(
+            screen, arrived, page, pages.tabs, pages.avatars, sync.inputs, avatars, visitor
+        )
         history = HistoryHandlers(stage.history, presets)
-        connect_history(arrived, kept, history, visitor)
-        _connect_history(history_page, tabs, sync, kept, history, revisits, visitor, running)
-        connect_check(screen, check, Checker(get_pipeline, jobs))
-        connect_check_repair(screen, check, CheckRepairs(get_pipeline, jobs))
-        panel, other_pages = sync.inputs.presets, (sync_page, history_page, check_page)
-        handlers = ModelHandlers(panel, residence)
-        connect_models(models_page, other_pages, tabs, models, panel.cards, handlers)
+        connect_history(arrived, pages.kept, history, visitor)
+        _connect_history(pages, history, revisits, visitor, running)
+        connect_check(screen, pages.check, Checker(get_pipeline, jobs))
+        connect_check_repair(screen, pages.check, CheckRepairs(get_pipeline, jobs))
+        _connect_models(pages, ModelHandlers(sync.inputs.presets, residence))
         lay_out_api(screen, get_pipeline, jobs, presets, store)
     screen.queue(max_size=QUEUE_LENGTH, api_open=False)
     return screen
+
+
+def _read_presets(folders: Iterable[Path]) -> tuple[list[Preset], list[Problem]]:
+    found, problems = load_presets(folders, make_settings)
+    if not found:
+        raise InputError(
+            "No preset can be read; put back presets/draft.yaml. " + " ".join(map(str, problems))
+        )
+    return found, problems
+
+
+@dataclass(frozen=True)
+class _Pages:
+    """The tabs and what lies in each of them."""
+
+    tabs: gr.Tabs
+    by_id: Mapping[str, gr.Tab]
+    sync: SyncTab
+    avatars: AvatarsTab
+    kept: HistoryTab
+    check: CheckTab
+    models: ModelsTab
+
+
+def _lay_out_pages(
+    presets: Sequence[Preset],
+    problems: Sequence[Problem],
+    store: ModelStore,
+    *,
+    can_fetch: bool,
+) -> _Pages:
+    """Put the tabs below each other's heads; the arguments are those of `lay_out_sync`."""
+    by_id: dict[str, gr.Tab] = {}
+
+    def add_page(tab_id: str, key: str) -> gr.Tab:
+        by_id[tab_id] = gr.Tab(label(key), id=tab_id, elem_id=f"{tab_id}-tab")
+        return by_id[tab_id]
+
+    gr.HTML(f"<h1>Lipsync Studio</h1><p>{label('run.tagline')}</p>", elem_id="title")
+    with gr.Tabs(elem_id="tabs") as tabs:
+        with add_page(SYNC, "run.tab"):
+            sync = lay_out_sync(presets, problems, store, can_fetch=can_fetch)
+        with add_page(AVATARS, "avatars.tab"):
+            avatars = lay_out_avatars()
+        with add_page("history", "history.tab"):
+            kept = lay_out_history()
+        with add_page("check", "check.tab"):
+            check = lay_out_check()
+        with add_page(MODELS, "models.tab"):
+            models = lay_out_models()
+    return _Pages(tabs, by_id, sync, avatars, kept, check, models)
 
 
 def _connect_inputs(
@@ -199,24 +248,30 @@ def _connect_result(
 
 
 def _connect_history(
-    page: gr.Tab,
-    tabs: gr.Tabs,
-    sync: SyncTab,
-    kept: HistoryTab,
+    pages: _Pages,
     history: HistoryHandlers,
     revisits: Revisits,
     visitor: gr.BrowserState,
     running: list[Dependency],
 ) -> None:
     """Keep the list fresh, and bring jobs of the history back to the stage and the inputs."""
+    tabs, kept, sync = pages.tabs, pages.kept, pages.sync
     inputs, asked = sync.inputs, [visitor, kept.widget]
-    page.select(history.list_entries, visitor, kept.widget, **AT_ONCE)
+    pages.by_id["history"].select(history.list_entries, visitor, kept.widget, **AT_ONCE)
     for job in running:
         job.then(history.list_entries, visitor, kept.widget, **AT_ONCE)
     stage = list(vars(sync.outputs).values())
     kept.widget.input(revisits.show, asked, [tabs, *stage], **AT_ONCE)
     brought = [inputs.clip, inputs.voice, inputs.clip_view, *inputs.presets.outputs]
     kept.widget.input(revisits.reuse, asked, [tabs, *brought], **QUIET)
+
+
+def _connect_models(pages: _Pages, handlers: ModelHandlers) -> None:
+    """Let the models' tab know when it is open, and the preset cards lead to it."""
+    page = pages.by_id[MODELS]
+    others = [other for other in pages.by_id.values() if other is not page]
+    cards = pages.sync.inputs.presets.cards
+    connect_models(page, others, pages.tabs, pages.models, cards, handlers)
 
 
 def _run(

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
+from lipsync.avatar.store import Avatar, AvatarStore
 from lipsync.scan import Scan
 from lipsync.types import FaceChoice, Progress, Request, SyncScore
 
@@ -30,6 +31,15 @@ class Pipeline(Protocol):
         end: float | None = None,
         judge: str = "auto",
     ) -> Generator[Progress, None, SyncScore]: ...
+
+    def create_avatar(
+        self,
+        name: str,
+        video: Path,
+        engine: str = "draft",
+        settings: Mapping[str, Any] = ...,
+        store: AvatarStore | None = None,
+    ) -> Generator[Progress, None, Avatar]: ...
 
 
 class Resident:

@@ -14,12 +14,11 @@ from lipsync.ui.player import make_player
 from lipsync.ui.preset_panel import PresetPanel, lay_out_presets
 from lipsync.ui.score_card import make_score_view
 from lipsync.ui.stage import PLAYER
-from lipsync.ui.uploads import make_upload
+from lipsync.ui.uploads import CLIP_KINDS, make_upload
 from lipsync.ui.widgets import make_widget
 from lipsync.ui.words import label
 from lipsync.weights import ModelStore
 
-_CLIP_KINDS = ["video", "image", ".mkv", ".avi", ".mov", ".mp4", ".webm", ".mpg", ".gif"]
 _VOICE_KINDS = ["audio", "video", ".wav", ".mp3", ".m4a", ".ogg", ".opus", ".flac", ".mkv"]
 _FIELD_HEIGHT = 96  # px
 
@@ -29,6 +28,7 @@ class Inputs:
     """What a visitor brings and chooses."""
 
     clip: gr.File
+    avatar: gr.HTML  # `names`: the visitor's avatars; value: {"name"}, the one in use, "" for none
     clip_view: gr.HTML
     voice: gr.File
     voice_view: gr.HTML
@@ -75,9 +75,9 @@ def lay_out_sync(
     """Put the components into the surrounding tab; the arguments are those of `lay_out_presets`."""
     with gr.Row(elem_id="studio", equal_height=False):
         with gr.Column(min_width=320, elem_id="inputs"):
-            clip, clip_view, voice, voice_view = _lay_out_files()
+            brought = _lay_out_files()
             panel = lay_out_presets(presets, problems, store, can_fetch=can_fetch)
-            inputs = Inputs(clip, clip_view, voice, voice_view, panel)
+            inputs = Inputs(*brought, panel)
             gr.HTML(f'<p class="hint">{label("run.consent")}</p>', elem_id="consent")
             with gr.Row(elem_id="buttons"):
                 generate = gr.Button(
@@ -92,16 +92,17 @@ def lay_out_sync(
     return SyncTab(inputs, outputs)
 
 
-def _lay_out_files() -> tuple[gr.File, gr.HTML, gr.File, gr.HTML]:
+def _lay_out_files() -> tuple[gr.File, gr.HTML, gr.HTML, gr.File, gr.HTML]:
     with gr.Row(equal_height=False, elem_id="uploads"):
         with gr.Column(min_width=220):
             clip = make_upload(
                 label=label("run.clip"),
-                file_types=_CLIP_KINDS,
+                file_types=CLIP_KINDS,
                 height=_FIELD_HEIGHT,
                 elem_id="clip",
             )
             make_widget("recorder", elem_id="camera", kind="camera", target="clip")
+            avatar = make_widget("avatar_choice", {"name": ""}, elem_id="avatar-choice", names=[])
         with gr.Column(min_width=220):
             voice = make_upload(
                 label=label("run.voice"),
@@ -111,7 +112,7 @@ def _lay_out_files() -> tuple[gr.File, gr.HTML, gr.File, gr.HTML]:
             )
             make_widget("recorder", elem_id="microphone", kind="microphone", target="voice")
             voice_view = gr.HTML(elem_id="voice-view")
-    return clip, make_clip_view(), voice, voice_view
+    return clip, avatar, make_clip_view(), voice, voice_view
 
 
 def _lay_out_result(generate: gr.Button, preview: gr.Button, cancel: gr.Button) -> Outputs:

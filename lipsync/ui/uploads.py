@@ -7,6 +7,8 @@ from typing import Any
 import gradio as gr
 from gradio.data_classes import FileData, ListFiles
 
+CLIP_KINDS = ["video", "image", ".mkv", ".avi", ".mov", ".mp4", ".webm", ".mpg", ".gif"]
+
 
 def make_upload(*, multiple: bool = False, **options: Any) -> gr.File:
     """Return a file field; handlers get the path of its file (None: empty), or where `multiple`
