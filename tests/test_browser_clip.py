@@ -3,31 +3,17 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Callable, Generator, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import gradio as gr
 import pytest
 from axe import find_violations
 from conftest import Ffmpeg
 from served_app import CHROMIUM
-from served_blocks import serve_blocks
+from served_clip import Served, serve_clip
 
 from lipsync.example import example_photo
-from lipsync.pipeline import LipSyncPipeline
-from lipsync.scan import Scan
-from lipsync.ui.choices import Selection
-from lipsync.ui.clip_panel import (
-    ClipScanner,
-    connect_clip,
-    make_clip_view,
-    read_selection,
-    write_selection,
-)
-from lipsync.ui.uploads import make_upload
 
 pytest.importorskip("playwright", reason="playwright is not installed")
 
@@ -42,53 +28,10 @@ SECONDS = 60_000  # ms a short scan may take on a busy machine
 CROP = "crop=220:220:115:20,scale=320:320,setsar=1"
 
 
-@dataclass
-class Held:
-    """A pipeline whose scans wait before the last one while `gate` is closed."""
-
-    pipeline: LipSyncPipeline
-    gate: threading.Event = field(default_factory=threading.Event)
-
-    def scan(self, video: Path) -> Generator[Scan, None, None]:
-        for scan in self.pipeline.scan(video):
-            if scan.share == 1.0:
-                assert self.gate.wait(60)
-            yield scan
-
-
-@dataclass(frozen=True)
-class Served:
-    url: str
-    held: Held
-
-
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    held = Held(LipSyncPipeline())
-    with pytest.MonkeyPatch.context() as patch:
-        # components note the folder when they are made, and hand out nothing from elsewhere
-        patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
-        with gr.Blocks(analytics_enabled=False) as screen:
-            upload = make_upload(elem_id="clip")
-            view = make_clip_view()
-            read = gr.Button("read", elem_id="read")
-            said = gr.Textbox(elem_id="said")
-            connect_clip(screen, upload, view, ClipScanner(lambda: held))
-            read.click(_say, [upload, view], said, queue=False)
-            again = gr.Button("again", elem_id="again")
-            again.click(_write_earlier, upload, view, queue=False)
-        with serve_blocks(screen) as url:
-            yield Served(url, held)
-    held.pipeline.close()
-
-
-def _write_earlier(path: str) -> dict[str, Any]:
-    return gr.update(value=write_selection(Selection(0.5, 2.5, (475.0, 140.0, 1.0), 1.5), path))
-
-
-def _say(path: str, value: Any) -> str:
-    chosen = read_selection(value, path)
-    return json.dumps([chosen.start, chosen.end, chosen.face, round(chosen.playhead, 2)])
+    with serve_clip(tmp_path_factory.mktemp("uploads")) as served:
+        yield served
 
 
 @pytest.fixture(scope="module")
