@@ -8,9 +8,10 @@ from fractions import Fraction
 from pathlib import Path
 
 from lipsync import __version__
+from lipsync.cli.export import add_export
 from lipsync.cli.gpu import add_gpu
 from lipsync.cli.models import add_models
-from lipsync.cli.options import add_json, add_limit, seconds
+from lipsync.cli.options import add_json, add_limit, part, seconds
 from lipsync.cli.score import add_score
 from lipsync.types import FITS
 
@@ -37,7 +38,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_sync(commands)
     add_score(commands)
     _add_faces(commands)
-    _add_export(commands)
+    add_export(commands)
     presets = commands.add_parser("presets", help="list the presets", allow_abbrev=False)
     add_json(presets)
     add_models(commands)
@@ -106,7 +107,7 @@ def _add_sync(commands: argparse._SubParsersAction) -> None:
     sync.add_argument("--end", type=seconds, metavar="S", help="trim the clip: end here")
     sync.add_argument(
         "--part",
-        type=_part,
+        type=part,
         metavar="START:LENGTH",
         help="make only this part of the result, in seconds, such as 12:3",
     )
@@ -158,29 +159,6 @@ def _add_faces(commands: argparse._SubParsersAction) -> None:
     add_json(faces)
 
 
-def _add_export(commands: argparse._SubParsersAction) -> None:
-    export = commands.add_parser(
-        "export", help="show a result beside its source, or cut a small preview", allow_abbrev=False
-    )
-    kinds = export.add_subparsers(dest="kind", required=True, metavar="KIND")
-    both = kinds.add_parser("side-by-side", help="source left, result right", allow_abbrev=False)
-    both.add_argument("source", type=Path, metavar="SOURCE", help="the clip or photo of the job")
-    both.add_argument("result", type=Path, metavar="RESULT")
-    both.add_argument("--fit", choices=FITS, default="bounce", help="that of the job")
-    both.add_argument("--start", type=seconds, metavar="S", help="that of the job")
-    both.add_argument("--end", type=seconds, metavar="S", help="that of the job")
-    both.add_argument("--part", type=_part, metavar="START:LENGTH", help="that of the job")
-    both.add_argument(
-        "--voice", type=Path, metavar="AUDIO", help="needed for a part of a stretched clip only"
-    )
-    preview = kinds.add_parser("preview", help="a small copy of a few seconds", allow_abbrev=False)
-    preview.add_argument("source", type=Path, metavar="CLIP")
-    preview.add_argument("--start", type=seconds, default=0.0, metavar="S")
-    preview.add_argument("--seconds", type=seconds, default=5.0, metavar="S")
-    for kind in (both, preview):
-        kind.add_argument("-o", "--output", type=Path, required=True, metavar="OUT")
-
-
 def _add_forwarded(
     commands: argparse._SubParsersAction, name: str, choices: tuple[str, ...], words: str
 ) -> None:
@@ -211,18 +189,6 @@ def _softness(text: str) -> float:
     if not 0 <= number <= 2:
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 2, such as 0.5")
     return number
-
-
-def _part(text: str) -> tuple[float, float]:
-    try:
-        start, length = map(float, text.split(":"))
-    except ValueError:
-        start = length = math.nan
-    if not (math.isfinite(start + length) and start >= 0 and length > 0):
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not START:LENGTH in seconds, such as 12:3 for three seconds from 12 s on"
-        )
-    return start, length
 
 
 def _rate(text: str) -> Fraction:

@@ -15,6 +15,7 @@ from typing import Any
 
 from lipsync.cli.arguments import build_parser
 from lipsync.cli.codes import EXIT_DONE, EXIT_INTERRUPTED, EXIT_MENDABLE
+from lipsync.cli.export import run_export
 from lipsync.cli.gpu import run_gpu
 from lipsync.cli.models import run_models
 from lipsync.cli.options import open_pipeline, print_json
@@ -29,7 +30,6 @@ from lipsync.cli.score import run_score
 from lipsync.errors import InputError, LipsyncError
 from lipsync.presets import PRESETS_FOLDER, Preset, Problem, load_presets, preset_folders
 from lipsync.record import make_record
-from lipsync.steps import exhaust
 from lipsync.types import FaceChoice, Request, Result
 
 
@@ -144,26 +144,6 @@ def _faces(arguments: argparse.Namespace) -> int:
     return EXIT_DONE
 
 
-def _export(arguments: argparse.Namespace) -> int:
-    from lipsync.media.export import Moments, export_preview, export_side_by_side
-    from lipsync.media.probe import probe_clip
-
-    if arguments.kind == "side-by-side":
-        moments = Moments(
-            fit=arguments.fit,
-            start=arguments.start,
-            end=arguments.end,
-            part=arguments.part,
-            voice=arguments.voice,
-        )
-        exhaust(export_side_by_side(arguments.source, arguments.result, arguments.output, moments))
-    else:
-        clip = probe_clip(arguments.source)
-        export_preview(clip, arguments.output, arguments.start, arguments.seconds)
-    print(arguments.output)
-    return EXIT_DONE
-
-
 def _presets(arguments: argparse.Namespace) -> int:
     from lipsync.ui.availability import absent_weights
     from lipsync.weights import ModelStore
@@ -228,7 +208,7 @@ _COMMANDS = {
     "sync": _sync,
     "score": run_score,
     "faces": _faces,
-    "export": _export,
+    "export": run_export,
     "presets": _presets,
     "models": run_models,
     "gpu": run_gpu,

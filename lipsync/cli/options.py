@@ -54,6 +54,19 @@ def seconds(text: str) -> float:
     return number
 
 
+def part(text: str) -> tuple[float, float]:
+    """Return start and length in seconds of START:LENGTH; for ``type=``."""
+    try:
+        start, length = map(float, text.split(":"))
+    except ValueError:
+        start = length = math.nan
+    if not (math.isfinite(start + length) and start >= 0 and length > 0):
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not START:LENGTH in seconds, such as 12:3 for three seconds from 12 s on"
+        )
+    return start, length
+
+
 def _minutes(text: str) -> float:
     minutes = seconds(text)
     if not minutes:
