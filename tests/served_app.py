@@ -54,8 +54,11 @@ class ServedApp:
 
 
 @contextmanager
-def serve_app(folder: Path) -> Iterator[ServedApp]:
-    """Run ``app.py`` on a free port with all its files in `folder`; stop it at the end."""
+def serve_app(folder: Path, **settings: str) -> Iterator[ServedApp]:
+    """Run ``app.py`` on a free port with all its files in `folder`; stop it at the end.
+
+    `settings` are variables of its environment.
+    """
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -63,8 +66,10 @@ def serve_app(folder: Path) -> Iterator[ServedApp]:
         **os.environ,
         "TMPDIR": str(folder),
         "LIPSYNC_PRESETS": str(folder / "no-presets"),  # nobody's own
+        "LIPSYNC_HOME": str(folder / "home"),
         # no ffmpeg or ffprobe of the system: a stranger's machine has none
         "PATH": str(Path(sys.executable).parent),
+        **settings,
     }
     environment.pop("GRADIO_TEMP_DIR", None)
     url = f"http://127.0.0.1:{port}/"
