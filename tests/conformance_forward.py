@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 import conformance_sfd
 import conformance_wav2lip
+import conformance_wav2lip_training
 import numpy as np
 import torch
 from golden_folder import Check, Family, Skip, largest_error
@@ -111,4 +112,5 @@ PARTS: dict[str, tuple[tuple[str, ...], Callable[[Family], Iterator[Check | Skip
     "sync_audio": (("sync_",), conformance_wav2lip.check_expert),
     "disc_out": (("disc_",), conformance_wav2lip.check_discriminator),
     "s3fd_shapes": (("s3fd_",), conformance_wav2lip.check_detector),
+    "train_sync_loss": (("train_",), conformance_wav2lip_training.training_checks),
 }

@@ -12,6 +12,7 @@ from lipsync.cli.export import add_export
 from lipsync.cli.gpu import add_gpu
 from lipsync.cli.models import add_models
 from lipsync.cli.options import add_json, add_limit, part, seconds
+from lipsync.cli.prepare import add_prepare
 from lipsync.cli.score import add_score
 from lipsync.types import FITS
 
@@ -58,7 +59,13 @@ def build_parser() -> argparse.ArgumentParser:
         ("draft", "latentsync", "media", "score"),
         "measure an engine, the media or the judge",
     )
-    _add_forwarded(commands, "train", ("articulation",), "fit the draft engine's numbers")
+    add_prepare(commands)
+    _add_forwarded(
+        commands,
+        "train",
+        ("articulation", "syncnet-color", "wav2lip"),
+        "fit the draft engine's numbers, or train Wav2Lip and its lip-sync expert",
+    )
     return parser
 
 

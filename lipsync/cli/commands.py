@@ -19,6 +19,7 @@ from lipsync.cli.export import run_export
 from lipsync.cli.gpu import run_gpu
 from lipsync.cli.models import run_models
 from lipsync.cli.options import open_pipeline, print_json
+from lipsync.cli.prepare import run_prepare
 from lipsync.cli.progress import ProgressLine
 from lipsync.cli.report import (
     describe_face,
@@ -199,6 +200,14 @@ def _bench(arguments: argparse.Namespace) -> int:
 
 
 def _train(arguments: argparse.Namespace) -> int:
+    if arguments.what == "syncnet-color":
+        from lipsync.train import syncnet_color
+
+        return syncnet_color.main(arguments.rest)
+    if arguments.what == "wav2lip":
+        from lipsync.train import wav2lip
+
+        return wav2lip.main(arguments.rest)
     from lipsync.train import articulation
 
     return articulation.main(arguments.rest)
@@ -215,6 +224,7 @@ _COMMANDS = {
     "doctor": _doctor,
     "demo": _demo,
     "bench": _bench,
+    "prepare": run_prepare,
     "train": _train,
 }
 

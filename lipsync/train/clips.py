@@ -38,7 +38,7 @@ from lipsync.types import Audio, FaceChoice
 
 RATE = 25  # Hz, of everything below
 CACHE = Path.home() / ".cache" / "lipsync-studio" / "train"  # unless another place is named
-_ENDINGS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg")
+ENDINGS = (".mp4", ".mov", ".mkv", ".webm", ".avi", ".mpg", ".mpeg")
 _MIN_SECONDS = 2.0  # of one face in one shot; less says nothing about a lag
 # what decides the numbers kept; a change here makes the cache start afresh
 _FACE_CODE = (detect, follow, track)
@@ -102,9 +102,9 @@ def list_clips(places: Iterable[Path]) -> list[Path]:
         if not place.exists():
             raise InputError(f"{place} does not exist; name a folder of talking clips.")
         inside = sorted(place.iterdir()) if place.is_dir() else [place]
-        videos = [path for path in inside if path.suffix.lower() in _ENDINGS]
+        videos = [path for path in inside if path.suffix.lower() in ENDINGS]
         if not videos:
-            raise InputError(f"{place} holds no video ({', '.join(_ENDINGS)}); name one that does.")
+            raise InputError(f"{place} holds no video ({', '.join(ENDINGS)}); name one that does.")
         found += videos
     return sorted(dict.fromkeys(found), key=lambda path: path.stem)
 

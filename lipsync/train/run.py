@@ -1,0 +1,200 @@
+"""A training run on the disk: one checkpoint that holds all of it, and its curves.
+
+The checkpoint is the published container (`state_dict`, `optimizer`, `global_step`,
+`global_epoch`) with whatever else a run needs to go on as if it had never stopped. It is replaced
+when it is whole, never written over. Where the next batch comes from needs no state: it follows
+from seed and step (`windows`), and nothing else in a step is drawn at random.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import torch
+
+from lipsync.errors import InputError, LipsyncError
+from lipsync.media.output import output_errors, partial_file
+from lipsync.nn.checkpoint import read_file
+from lipsync.train.curves import KINDS, Curve, curve_path
+
+Plain = str | int | float | bool
+
+
+@dataclass(frozen=True)
+class Until:
+    """When a run stops, whichever comes first; it can go on later."""
+
+    step: int
+    seconds: float = math.inf  # of training, all its parts together
+
+
+class Run:
+    """One run; a context that closes its curves."""
+
+    def __init__(
+        self, checkpoint: Path, config: Mapping[str, Plain], curves: Mapping[str, Sequence[str]]
+    ) -> None:
+        """Open the run whose checkpoint is, or will be, at `checkpoint`.
+
+        `config` is everything its numbers depend on, `curves` the columns of each kind of curve.
+        Raises InputError where a checkpoint is there but damaged, or of a run with another config;
+        OutputError where nothing can be written.
+        """
+        self._checkpoint = checkpoint
+        self._config = dict(config)
+        with output_errors(checkpoint):
+            checkpoint.parent.mkdir(parents=True, exist_ok=True)
+        self.kept = self._read() if checkpoint.exists() else None  # None = begins now
+        kept = self.kept or {"global_step": 0, "seconds": 0.0}
+        self.step = int(kept["global_step"])
+        self._began = time.monotonic() - float(kept["seconds"])
+        self._curves = {
+            kind: Curve(curve_path(checkpoint, kind), curves[kind], self.step) for kind in KINDS
+        }
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for curve in self._curves.values():
+            curve.close()
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of work behind the run, those before a stop included."""
+        return time.monotonic() - self._began
+
+    def goes_on(self, until: Until) -> bool:
+        """Tell whether another step is due."""
+        return self.step < until.step and self.seconds < until.seconds
+
+    def note(self, kind: str, values: Mapping[str, float]) -> None:
+        """Add a row to the curve of a kind, at the step reached.
+
+        Raises InputError where a value is no number any more, before anything is saved.
+        """
+        for name, value in values.items():
+            if not math.isfinite(value):
+                raise InputError(
+                    f"Training has diverged: at step {self.step} {name} is {value}; the last "
+                    "checkpoint is kept. Train into another folder, with another --seed or --batch."
+                )
+        self._curves[kind].add(self.step, self.seconds, values)
+
+    def save(self, epoch: int, state: Mapping[str, Any]) -> None:
+        """Replace the checkpoint by `state` and where the run is. Raises OutputError."""
+        content = {
+            **state,
+            "global_step": self.step,
+            "global_epoch": epoch,
+            "seconds": self.seconds,
+            "config": self._config,
+        }
+        with (
+            partial_file(self._checkpoint) as partial,
+            output_errors(self._checkpoint),
+            partial.open("wb") as file,
+        ):
+            torch.save(content, file)
+
+    def _read(self) -> dict[str, Any]:
+        kept = read_file(self._checkpoint)
+        if not isinstance(kept, dict) or not isinstance(kept.get("config"), dict):
+            raise InputError(
+                f"{self._checkpoint} is no checkpoint of a training run made here, so it cannot go "
+                "on; choose another folder."
+            )
+        before = kept["config"]
+        for name in [*self._config, *before]:
+            if before.get(name) != self._config.get(name):
+                raise InputError(
+                    f"{self._checkpoint} was trained with {name} {before.get(name)}, and now it is "
+                    f"{self._config.get(name)}; give what it had, or train into another folder."
+                )
+        return kept
+
+
+def run_recipe(train: Callable[[], None]) -> int:
+    """Run a recipe; return 0, 2 where its inputs are not what they should be, 130 if stopped."""
+    try:
+        train()
+    except LipsyncError as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("Interrupted; the same command goes on from the last checkpoint.", file=sys.stderr)
+        return 130
+    return 0
+
+
+def add_run_options(parser: argparse.ArgumentParser, *, batch: int, every: int, exam: int) -> None:
+    """Add what every recipe asks for; `batch`, `every` and `exam` are its own defaults."""
+    parser.add_argument("data", type=Path, metavar="DATA", help="what `prepare wav2lip` made")
+    parser.add_argument("output", type=Path, metavar="OUT", help="folder of checkpoint and curves")
+    parser.add_argument(
+        "--steps", type=_count, default=300_000, metavar="N", help="stop after so many in all"
+    )
+    parser.add_argument(
+        "--minutes", type=_minutes, default=math.inf, metavar="M", help="stop after so many in all"
+    )
+    parser.add_argument(
+        "--width",
+        type=_width,
+        default=32,
+        metavar="N",
+        help="channels of the first layer, all others in proportion; published and default: 32",
+    )
+    parser.add_argument("--batch", type=_count, default=batch, metavar="N", help="windows a step")
+    parser.add_argument(
+        "--every",
+        type=_count,
+        default=every,
+        metavar="N",
+        help="steps from one validation and checkpoint to the next",
+    )
+    parser.add_argument(
+        "--exam", type=_count, default=exam, metavar="N", help="windows of a validation"
+    )
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument("--device", metavar="NAME", help="auto, cpu, cuda or cuda:1")
+
+
+def read_until(options: argparse.Namespace) -> Until:
+    """Return when the run shall stop."""
+    return Until(options.steps, 60 * options.minutes)
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1")
+    return int(text)
+
+
+def _width(text: str) -> int:
+    width = _count(text)
+    if width % 2:
+        raise argparse.ArgumentTypeError(f"{text!r} is not even")
+    return width
+
+
+def _minutes(text: str) -> float:
+    try:
+        minutes = float(text)
+    except ValueError:
+        minutes = math.nan
+    if not (math.isfinite(minutes) and minutes > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a length in minutes, such as 10")
+    return minutes

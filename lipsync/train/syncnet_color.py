@@ -1,0 +1,158 @@
+"""Recipe: the lip-sync expert, which tells whether five mouths and 0.2 s of voice belong together.
+
+    python -m lipsync prepare wav2lip VIDEOS DATA
+    python -m lipsync train syncnet-color DATA runs/expert
+
+Writes ``lipsync_expert.pth`` and its curves into the last folder; the same command goes on from
+there. It is what ``train wav2lip`` needs as its judge; the published one was trained until its
+validation loss was about 0.25, from 0.69 of one that cannot tell.
+
+A sample is the mel of a window with that window's mouths, or, half of the time, with those of
+another window of the same video. Validation, in eval mode, sees the same windows every time.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.optim import Adam
+
+from lipsync.device import choose_device
+from lipsync.engines.wav2lip.expert import SyncExpert, stack_window
+from lipsync.engines.wav2lip.generator import Params
+from lipsync.train.losses import cosine_loss
+from lipsync.train.prepared import choose_split, fingerprint, open_videos
+from lipsync.train.run import Run, Until, add_run_options, read_until, run_recipe
+from lipsync.train.windows import SyncBatch, Windows
+
+FILE = "lipsync_expert.pth"
+LEARNING_RATE = 1e-4
+EXAM_SEED = 0  # validation has the same windows whatever the run's seed
+CURVES = {"train": ("sync", "grad_norm"), "val": ("sync", "right")}
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything the numbers depend on beside the videos; saved with them."""
+
+    width: int = 32
+    batch: int = 64  # windows
+    every: int = 10_000  # steps from one validation to the next
+    exam: int = 512  # windows of a validation
+    seed: int = 0
+
+
+class Trainee:
+    """All that a run changes: the network and its optimizer."""
+
+    def __init__(self, config: Config, device: torch.device) -> None:
+        with torch.random.fork_rng(devices=[]):  # the first weights, the only thing left to chance
+            torch.manual_seed(config.seed)
+            self.expert = SyncExpert(Params(config.width)).to(device)
+        self.optimizer = Adam(self.expert.parameters(), LEARNING_RATE)
+
+    def export(self) -> dict[str, Any]:
+        """Return its state under the published names."""
+        return {"state_dict": self.expert.state_dict(), "optimizer": self.optimizer.state_dict()}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Take over what `export` returned."""
+        self.expert.load_state_dict(state["state_dict"])
+        self.optimizer.load_state_dict(state["optimizer"])
+
+
+def train(
+    data: Path, checkpoint: Path, config: Config, until: Until, device: str | None = None
+) -> None:
+    """Train, or go on training, the expert at `checkpoint`; raises LipsyncError.
+
+    `data` is a folder of prepared videos, `device` as `choose_device` takes it.
+    """
+    place = choose_device(device)
+    videos = open_videos(data)
+    lessons = Windows(choose_split(videos, "train"), config.seed)
+    exam = Windows(choose_split(videos, "val"), EXAM_SEED)
+    trainee = Trainee(config, place)
+    facts = {**asdict(config), "videos": fingerprint(videos)}
+    with Run(checkpoint, facts, CURVES) as run:
+        if run.kept is not None:
+            trainee.restore(run.kept)
+        else:
+            _examine(run, trainee, exam, config, place)
+        going = run.goes_on(until)
+        while going:
+            batch = lessons.sync_batch(run.step, config.batch).to(place)
+            values = train_step(trainee, batch)
+            run.step += 1
+            run.note("train", values)
+            going = run.goes_on(until)
+            if run.step % config.every == 0 or not going:
+                _examine(run, trainee, exam, config, place)
+                run.save(lessons.epoch(run.step, config.batch), trainee.export())
+
+
+def train_step(trainee: Trainee, batch: SyncBatch) -> dict[str, float]:
+    """Let the expert learn from one batch; returns what goes into the curve."""
+    trainee.expert.train()
+    heard, seen = trainee.expert(batch.mel, stack_window(batch.faces))
+    loss = cosine_loss(heard, seen, batch.together)
+    trainee.optimizer.zero_grad()
+    loss.backward()
+    gradients = [p.grad for p in trainee.expert.parameters() if p.grad is not None]
+    norm = torch.nn.utils.get_total_norm(gradients)
+    trainee.optimizer.step()
+    return {"sync": loss.item(), "grad_norm": norm.item()}
+
+
+def _examine(
+    run: Run, trainee: Trainee, exam: Windows, config: Config, device: torch.device
+) -> None:
+    """Look at the fixed validation windows, note and tell what was seen."""
+    trainee.expert.eval()
+    count = -(-config.exam // config.batch)
+    sums = {"sync": 0.0, "right": 0.0}
+    with torch.inference_mode():
+        for step in range(count):
+            batch = exam.sync_batch(step, config.batch).to(device)
+            heard, seen = trainee.expert(batch.mel, stack_window(batch.faces))
+            sums["sync"] += cosine_loss(heard, seen, batch.together).item() / count
+            said = torch.nn.functional.cosine_similarity(heard, seen) > 0.5
+            sums["right"] += (said == batch.together.bool()).float().mean().item() / count
+    run.note("val", sums)
+    print(
+        f"step {run.step}, {run.seconds / 60:.1f} min: validation loss {sums['sync']:.3f}, "
+        f"{sums['right']:.0%} told right",
+        flush=True,
+    )
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the recipe; returns 0, 2 where its inputs are not what they should be, 130 if stopped."""
+    parser = argparse.ArgumentParser(
+        prog="python -m lipsync train syncnet-color",
+        description="Train the lip-sync expert.",
+        allow_abbrev=False,
+    )
+    add_run_options(parser, batch=Config.batch, every=Config.every, exam=Config.exam)
+    options = parser.parse_args(argv)
+    config = Config(
+        width=options.width,
+        batch=options.batch,
+        every=options.every,
+        exam=options.exam,
+        seed=options.seed,
+    )
+    until = read_until(options)
+    return run_recipe(
+        lambda: train(options.data, options.output / FILE, config, until, options.device)
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())
