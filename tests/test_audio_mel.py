@@ -85,3 +85,25 @@ def test_sync_columns_follow_the_frames() -> None:
     assert sync_columns(0) == slice(0, 52)
     assert sync_columns(1) == slice(3, 55)
     assert sync_columns(25) == slice(80, 132)
+
+
+def test_only_the_ends_of_a_sync_mel_know_what_lies_beyond_them() -> None:
+    samples = voice(1.0) + np.float32(0.2)  # no silence at the ends
+    silent, reflected = sync_mel(samples), sync_mel(samples, "reflect")
+    assert silent.shape == reflected.shape == (80, 81)
+    assert np.array_equal(silent[:, 2:-2], reflected[:, 2:-2])
+    for column in (0, 1, -2, -1):
+        assert np.abs(silent[:, column] - reflected[:, column]).max() > 0.1
+
+
+def test_a_reflected_end_is_the_voice_backwards() -> None:
+    """Pre-emphasis comes first: what is reflected is what is left of the voice after it."""
+    samples = voice(0.5)
+    sharp = np.append(samples[:1], samples[1:] - np.float32(0.97) * samples[:-1])
+    spectrum = torch.stft(
+        torch.from_numpy(sharp), 800, 200, window=torch.hann_window(800), return_complex=True
+    )
+    mel = torch.from_numpy(mel_filters(800, 55.0, 7600.0)) @ spectrum.abs()
+    wanted = 8 * (20 * mel.clamp(min=1e-5).log10() - 20 + 100) / 100 - 4
+    found = sync_mel(samples, "reflect")
+    assert np.allclose(found, wanted.clamp(-4, 4).numpy(), atol=1e-3)
