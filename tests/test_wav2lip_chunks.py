@@ -93,5 +93,5 @@ def test_the_published_windows_end_with_the_voice() -> None:
 
 def test_a_voice_too_short_for_the_published_way_is_refused() -> None:
     assert published_starts(16, 25.0).tolist() == [0, 0]
-    with pytest.raises(InputError, match=r"less than 0\.19 s.*; choose a longer voice, or turn"):
+    with pytest.raises(InputError, match=r"less than 0\.19 s.*; choose a longer voice, or leave"):
         published_chunks(hear_voice(voice(0.18)), 25.0)

@@ -79,7 +79,7 @@ def published_starts(num_columns: int, fps: float) -> np.ndarray:
     if num_columns < COLUMNS:
         raise InputError(
             "The voice lasts less than 0.19 s, which is too little for the published way of"
-            " hearing; choose a longer voice, or turn compat off."
+            " hearing; choose a longer voice, or leave compat off."
         )
     step = SYNC_MEL_RATE / fps
     places = (np.arange(int(num_columns / step) + 2) * step).astype(np.int64)
