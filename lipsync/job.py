@@ -1,4 +1,4 @@
-"""One job's stages: what is planned, what is heard, who is found, what is written and judged.
+"""One job's stages: what is heard, who is found, what is written and judged.
 
 Each stage is a function of a `Job` and yields progress; `LipSyncPipeline.sync` runs them in order.
 """
@@ -12,51 +12,48 @@ from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
-from fractions import Fraction
+from functools import lru_cache, partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from lipsync.audio.activity import speech_probability
-from lipsync.composite.edge import MAX_SOFTNESS
+from lipsync.avatar.preparation import Step
+from lipsync.avatar.prepared import Prepared
 from lipsync.composite.fade import fade_weights
 from lipsync.composite.mark import Mark
 from lipsync.composite.render import render_scene
-from lipsync.engines import make_settings
 from lipsync.errors import InputError
-from lipsync.estimate import TimeLeft, Work
-from lipsync.face.align import TEMPLATES, align_track
+from lipsync.estimate import TimeLeft
+from lipsync.face.align import TEMPLATES
 from lipsync.face.follow import follow_faces
 from lipsync.face.gallery import Gallery
 from lipsync.face.scenes import Stretch, split_output
-from lipsync.face.track import choose_face
+from lipsync.face.speaker import Speaker
+from lipsync.face.track import choose_face, nobody_found
 from lipsync.media.colour import rgb_image
 from lipsync.media.frames import read_frames
-from lipsync.media.probe import Limits, at_rate, probe_clip, probe_voice
+from lipsync.media.probe import probe_clip
 from lipsync.media.sound import check_voice, read_audio
-from lipsync.media.timeline import num_output_frames, part_range, plan_timeline, trim_range
 from lipsync.media.writer import VideoWriter
+from lipsync.plan import Job
 from lipsync.score.judges import Judge
 from lipsync.steps import map_steps
 from lipsync.types import (
     Alignment,
     Audio,
     Checkpoint,
-    Clip,
     Engine,
     FaceChoice,
     FaceTrack,
     Features,
     Frame,
     Progress,
-    Request,
     Scene,
     Size,
     Skipped,
     SyncScore,
-    Voice,
     Working,
 )
 
@@ -67,99 +64,15 @@ if TYPE_CHECKING:
 _T = TypeVar("_T")
 ANALYSIS_RATE = 16_000  # Hz
 CONTEXT_SECONDS = 4  # of voice heard on each side of a part: levels are relative to what is heard
-_RUN_SECONDS = 0.5  # source frames nearer than this, or in even strides, are looked at in one go
-_CLICK_FRAMES = 5  # looked at before and after a click that lies outside the part
 _PREVIEW_SIDE = 360  # px, longer side
 _PREVIEW_SECONDS = 0.5
 _POLL_SECONDS = 0.1
+_SEGMENTS_KEPT = 16  # alignments that a job remembers
+_PART = "this part of the clip"
 
 
 class Cancelled(Exception):  # noqa: N818 — not an error, a wish
     """Raised inside background work when its job has been closed."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """What probing settled."""
-
-    request: Request
-    clip: Clip
-    voice: Voice
-    shown: range  # frames of the whole result that are made
-    total: int  # frames of the whole result
-    numbers: np.ndarray  # (R,) int64, ascending: source frames to look at
-    rows: np.ndarray  # (T,) int64, place in `numbers` that each output frame shows
-    settings: Any
-    pace: float  # s per frame that the engine expects to take
-
-    @property
-    def is_part(self) -> bool:
-        """Tell whether less than the whole result is made."""
-        return len(self.shown) < self.total
-
-    @property
-    def begins(self) -> Fraction:
-        """Seconds of the whole result at which the part begins."""
-        return self.shown.start / self.clip.fps
-
-    @property
-    def work(self) -> Work:
-        """What there is to do, for the time it will take."""
-        count = len(self.rows)
-        frames = {"faces": len(self.numbers), "voice": count, "generate": count}
-        if self.request.score:
-            frames["score"] = count
-        return Work(self.clip.size, frames, self.request.engine, self.pace)
-
-
-def plan_job(request: Request, limits: Limits, engine: Engine | type[Engine], on_card: bool) -> Job:
-    """Probe clip and voice and plan the work; raises `InputError` for whatever can be wrong.
-
-    `engine` need not be built; `on_card` tells whether it will compute on a graphics card.
-    """
-    clip = probe_clip(request.video, limits)
-    voice = probe_voice(request.audio, limits)
-    settings = make_settings(request.engine, request.settings)
-    if not 0 <= request.softness <= MAX_SOFTNESS:
-        raise InputError(
-            f"The softness of the mask's edge is {request.softness:g}; "
-            f"give a number from 0 to {MAX_SOFTNESS:g}."
-        )
-    if not 0 <= request.seed < 2**64:
-        raise InputError(f"The seed is {request.seed}; give a whole number from 0 to {2**64 - 1}.")
-    # a rate of 0 is a mistake to be told, not a wish for the usual one
-    rate = engine.spec.fps if request.fps is None else request.fps
-    if rate is not None:
-        clip = at_rate(clip, rate)
-    trimmed = trim_range(clip, request.start, request.end)
-    seconds = 0.0 if clip.is_still else float(len(trimmed) / clip.fps)
-    total = num_output_frames(request.fit, seconds, voice.duration, clip.fps)
-    plan = trimmed.start + plan_timeline(request.fit, len(trimmed), total)
-    shown, numbers = range(total), np.arange(trimmed.start, trimmed.stop)
-    if request.part is not None:
-        shown = part_range(request.part, total, clip.fps)
-        plan = plan[shown.start : shown.stop]
-        numbers = _frames_to_see(plan, trimmed, clip.fps, request.face)
-    rows = np.searchsorted(numbers, plan)
-    pace = engine.pace(settings, on_card)
-    return Job(request, clip, voice, shown, total, numbers, rows, settings, pace)
-
-
-def _frames_to_see(plan: np.ndarray, trimmed: range, fps: Fraction, face: FaceChoice) -> np.ndarray:
-    """Return (R,) int64, ascending: the source frames a part shows, without small gaps.
-
-    A click elsewhere in the clip is looked at as well, to know who was meant.
-    """
-    shown = np.unique(plan)
-    steps = np.diff(shown)
-    longest = max(_RUN_SECONDS * float(fps), 2 * float(np.median(steps))) if len(steps) else 0.0
-    joints = np.flatnonzero((steps > 1) & (steps <= longest))
-    runs = [np.arange(shown[place] + 1, shown[place + 1]) for place in joints]
-    if face.click is not None:
-        clicked = min(max(round(face.click_seconds * fps), trimmed.start), trimmed.stop - 1)
-        around = range(clicked - _CLICK_FRAMES, clicked + _CLICK_FRAMES + 1)
-        runs.append(np.array([number for number in around if number in trimmed]))
-    return np.unique(np.concatenate([shown, *runs]))
 
 
 @contextmanager
@@ -219,23 +132,51 @@ def hear_speech(path: Path, start: float, seconds: float | None, checkpoint: Che
 
 
 def find_face(
-    job: Job, detector: Detector, gallery: Gallery, hearing: Future[_T], clock: TimeLeft
-) -> Generator[Progress, None, FaceTrack]:
-    """Look for the face that was asked for; a voice that cannot be used ends the job here."""
+    job: Job, detector: Detector, references: int, hearing: Future[_T], clock: TimeLeft
+) -> Generator[Progress, None, Speaker]:
+    """Look for the face that was asked for, and for up to `references` varied mouths of it; a voice
+    that cannot be used ends the job here."""
     clock.begin("faces")
-
-    def stop_at_bad_voice() -> None:
-        if hearing.done():
-            hearing.result()
-
+    gallery = Gallery(references)
     following = follow_faces(job.clip, job.numbers.tolist(), detector, gallery)
     tracks = yield from show_steps(
-        "faces", following, len(job.numbers), clock, check=stop_at_bad_voice
+        "faces", following, len(job.numbers), clock, check=partial(_stop_at_bad, hearing)
     )
-    where = "this part of the clip" if job.is_part else "the clip"
-    return choose_face(
+    where = _PART if job.is_part else "the clip"
+    track = choose_face(
         *(tracks, job.request.face, job.clip.size, job.clip.fps, job.numbers.tolist()), where=where
     )
+    return Speaker(track, gallery.album())
+
+
+def recall_face(
+    job: Job,
+    preparing: Generator[Step, None, tuple[Prepared, tuple[str, ...]]],
+    hearing: Future[_T],
+    clock: TimeLeft,
+) -> Generator[Progress, None, tuple[Speaker, tuple[str, ...]]]:
+    """Take the face that was asked for from what an avatar has `prepared`; with notes.
+
+    A part shows who the whole result would show.
+    """
+    clock.begin("faces")
+
+    def tell(step: Step) -> Progress:
+        _stop_at_bad(hearing)
+        return Progress("faces", step.done, step.total)
+
+    prepared, notes = yield from map_steps(tell, preparing)
+    track = choose_face(
+        *(prepared.tracks, job.request.face, job.clip.size, job.clip.fps), within=job.trimmed
+    )
+    if job.is_part and not track.present[job.rows].any():
+        raise nobody_found(_PART)
+    return prepared.speaker(track), notes
+
+
+def _stop_at_bad(hearing: Future[_T]) -> None:
+    if hearing.done():
+        hearing.result()
 
 
 def show_steps(
@@ -268,9 +209,8 @@ def generate(
     job: Job,
     output: Path,
     engine: Engine,
-    track: FaceTrack,
+    speaker: Speaker,
     features: Features,
-    gallery: Gallery,
     clock: TimeLeft,
 ) -> Generator[Progress, None, None]:
     """Stream the frames once more, put the new mouths in, and write the file."""
@@ -286,7 +226,7 @@ def generate(
         key_frames=2 * math.ceil(clip.fps),  # people step and jump about in their result
         tags=tags,
     )
-    with writer, closing(_new_frames(job, engine, track, features, gallery)) as frames:
+    with writer, closing(_new_frames(job, engine, speaker, features)) as frames:
         done, reached = 0, 0.0  # frames finished, and the work of how many frames is behind us
         for frame, is_new in frames:
             if isinstance(frame, Working):
@@ -310,19 +250,26 @@ def _leave(frame: Frame) -> Frame:
 
 
 def _new_frames(
-    job: Job, engine: Engine, track: FaceTrack, features: Features, gallery: Gallery
+    job: Job, engine: Engine, speaker: Speaker, features: Features
 ) -> Generator[tuple[Frame | Working, bool], None, None]:
     """Yield every output frame, and whether it has a new mouth; between them, moments of rest."""
     frames = read_frames(job.clip, job.numbers[job.rows].tolist())
-    weights = fade_weights(track, job.clip.fps)[job.rows]
+    weights = fade_weights(speaker.track, job.clip.fps)[job.rows]
+    template = TEMPLATES[engine.template(job.settings)]
+
+    @lru_cache(_SEGMENTS_KEPT)  # it is the same in every stretch of a segment
+    def align(start: int, stop: int) -> Alignment:
+        return speaker.align(slice(start, stop), template, engine.crop_size(job.settings))
+
     total, done = len(job.rows), 0
-    for stretch in [*split_output(track, job.rows, job.clip.fps), None]:
+    for stretch in [*split_output(speaker.track, job.rows, job.clip.fps), None]:
         until = stretch.start if stretch else total
         for _ in range(done, until):  # nobody there: the frame as it is
             yield next(frames), False
         if stretch is None:
             return
-        scene = _make_scene(job, engine, track, features, gallery, stretch)
+        alignment = align(stretch.segment.start, stretch.segment.stop)
+        scene = _make_scene(job, speaker, alignment, features, stretch)
         fades = weights[stretch.start : stretch.stop]
         request = job.request
         for frame in render_scene(
@@ -333,26 +280,20 @@ def _new_frames(
 
 
 def _make_scene(
-    job: Job,
-    engine: Engine,
-    track: FaceTrack,
-    features: Features,
-    gallery: Gallery,
-    stretch: Stretch,
+    job: Job, speaker: Speaker, alignment: Alignment, features: Features, stretch: Stretch
 ) -> Scene:
     rows = job.rows[stretch.start : stretch.stop]
-    seen = slice(int(rows.min()), int(rows.max()) + 1)
-    template = TEMPLATES[engine.template(job.settings)]
-    alignment = align_track(track, seen, template, engine.crop_size(job.settings))
+    matrices = alignment.matrices[rows - stretch.segment.start]
     return Scene(
-        track=track,
+        track=speaker.track,
         rows=rows,
-        alignment=Alignment(alignment.matrices[rows - seen.start], alignment.size),
+        alignment=Alignment(matrices, alignment.size),
         size=job.clip.size,
         features=features[stretch.start : stretch.stop],
         fps=job.clip.fps,
-        references=gallery.references(track, stretch.segment),
+        references=speaker.references(stretch.segment),
         first_output=job.shown.start + stretch.start,
+        crops=speaker.crops(stretch.segment, rows),
     )
 
 

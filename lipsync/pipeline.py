@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
+from concurrent.futures import Future
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lipsync.avatar.parts import need_of
+from lipsync.avatar.preparation import Step, complete, create
+from lipsync.avatar.store import Avatar, AvatarStore
 from lipsync.engines import create_engine, engine_class, make_settings
 from lipsync.errors import InputError
 from lipsync.estimate import LOADING_SECONDS, Speed, TimeLeft, Work
@@ -20,24 +25,25 @@ from lipsync.face.follow import follow_faces
 from lipsync.face.gallery import Gallery
 from lipsync.face.scan import scan_clip
 from lipsync.face.scenes import describe_skipped, leave_out_profiles
+from lipsync.face.speaker import Speaker
 from lipsync.face.thumbnails import face_thumbnail
 from lipsync.job import (
-    Job,
     await_voice,
     find_face,
     generate,
     hear_speech,
     judge_written,
     listen,
-    plan_job,
+    recall_face,
     remarks,
     run_beside,
     show_steps,
 )
 from lipsync.media.frames import read_frames
 from lipsync.media.output import check_output, partial_file
-from lipsync.media.probe import Limits, probe_clip, probe_voice
+from lipsync.media.probe import Limits, at_rate, probe_clip, probe_voice
 from lipsync.media.timeline import trim_range
+from lipsync.plan import Job, plan_job
 from lipsync.residence import Part, Residence
 from lipsync.scan import FoundFace, Scan
 from lipsync.score.judges import Judge, choose_judge, open_judge
@@ -70,9 +76,11 @@ class LipSyncPipeline:
         engines: Mapping[str, Engine] | None = None,
         residence: Residence | None = None,
         detector: str = "mediapipe",
+        avatars: AvatarStore | None = None,
     ) -> None:
         """`engines` are already built and stand in for the registry's of the same name; models
-        stay in `residence` (None: one of its own, on the device that `choose_device` finds).
+        stay in `residence` (None: one of its own, on the device that `choose_device` finds). Jobs
+        on a clip that an avatar in `avatars` was made from take its face from there (None: never).
         `detector`, a key of `face.detectors.DETECTORS`, finds the face of a job; scans, lists of
         faces and scores are made with MediaPipe's mesh. Raises `InputError` for an unknown one."""
         self.limits = limits or Limits()
@@ -84,6 +92,7 @@ class LipSyncPipeline:
         self._engines: dict[str, Engine] = dict(self._given)
         self._idle_detectors: dict[str, list[Detector]] = {name: [] for name in DETECTORS}
         self._speed = Speed()
+        self._avatars = avatars
 
     def sync(self, request: Request) -> Generator[Progress, None, None]:
         """Make `request.output`; yield progress, the last one with the result.
@@ -92,24 +101,24 @@ class LipSyncPipeline:
         `LipsyncError` with a sentence for the user.
         """
         yield Progress("probe", 0, 1)
-        job = self._plan(request)
+        avatars = self._avatars_for(request)
+        job = self._plan(request, (yield from _recognise(request.video, avatars)))
         check_output(request.output, (request.video, request.audio))
         judge = self._judge(request.judge) if request.score else None
         engine = self._engine(request.engine)
         total = len(job.rows)
         clock = TimeLeft(job.work.frames, self._speed.rates(job.work))
-        gallery = Gallery(engine.spec.references)
         listening = partial(listen, job, engine)
         with run_beside(listening) as hearing:
-            with self._detector(self._detector_name) as detector:
-                track = yield from find_face(job, detector, gallery, hearing, clock)
+            speaker, mended = yield from self._find_speaker(job, avatars, engine, hearing, clock)
             features, notes = yield from await_voice(hearing, clock, total)
-            track, turned = leave_out_profiles(track)
+            track, turned = leave_out_profiles(speaker.track)
+            speaker = replace(speaker, track=track)
             skipped = tuple(describe_skipped(track, turned, job.rows, job.clip.fps))
             score: SyncScore | None = None
             reason: str | None = "scoring was switched off"
             with partial_file(request.output) as written:
-                yield from generate(job, written, engine, track, features, gallery, clock)
+                yield from generate(job, written, engine, speaker, features, clock)
                 if judge is not None:
                     with self._detector() as detector:
                         judging = judge_written(written, job, track, judge, detector, clock)
@@ -130,7 +139,7 @@ class LipSyncPipeline:
             score_reason=None if score else reason,
             skipped=skipped,
             timings=clock.timings,
-            notes=(*notes, *remarks(job, skipped, models, judges)),
+            notes=(*mended, *notes, *remarks(job, skipped, models, judges)),
             models=tuple(model.title for model in models),
         )
         yield Progress("done", total, total, seconds_left=0.0, result=result)
@@ -141,12 +150,53 @@ class LipSyncPipeline:
         Its speed is known from finished jobs or, before the first one, from the last scan. Reads
         the files' heads only. Raises `InputError` where `sync` would refuse at once.
         """
-        job = self._plan(request)
+        job = self._plan(request, exhaust(_recognise(request.video, self._avatars_for(request))))
         with self._lock:
             is_loaded = request.engine in self._engines and bool(
                 self._idle_detectors[self._detector_name]
             )
         return self._speed.expect(job.work) + (0.0 if is_loaded else LOADING_SECONDS)
+
+    def create_avatar(
+        self,
+        name: str,
+        video: Path,
+        engine: str = "draft",
+        settings: Mapping[str, Any] = {},
+        store: AvatarStore | None = None,
+    ) -> Generator[Progress, None, Avatar]:
+        """Prepare a clip to speak as `name`; yield progress, return the avatar.
+
+        Everything a job of `engine` with these settings needs to know of the clip is found now and
+        kept in `store` (None: the pipeline's, or the usual one); other engines find the faces there
+        and add what they lack. A name whose avatar was made from the same clip is completed.
+        Closing the generator cancels within a second and leaves nothing. Raises `InputError` for a
+        name that is taken or will not do and a clip without a face, `OutputError` where the store
+        cannot be written.
+        """
+        yield Progress("probe", 0, 1)
+        built = self._class(engine)
+        made = make_settings(engine, settings)
+        check_detector(self._detector_name, built.spec, built.template(made))
+        clip = probe_clip(video, self.limits)
+        if built.spec.fps is not None:
+            clip = at_rate(clip, built.spec.fps)
+        work = Work(clip.size, {"faces": clip.num_frames})
+        clock = TimeLeft(work.frames, self._speed.rates(work))
+
+        def tell(step: Step) -> Progress:
+            is_looking = step.stage == "faces"
+            if is_looking and step.done == 1:
+                clock.begin("faces")
+            left = clock.seconds_left(step.done) if is_looking else None
+            return Progress(step.stage, step.done, step.total, left)
+
+        making = create(
+            store or self._avatars or AvatarStore(),
+            *(name, clip, need_of(built, made, clip, self._detector_name)),
+            partial(self._detector, self._detector_name),
+        )
+        return (yield from map_steps(tell, making))
 
     def score(
         self,
@@ -264,13 +314,37 @@ class LipSyncPipeline:
         """Return which parts of models are resident."""
         return self.residence.parts()
 
-    def _plan(self, request: Request) -> Job:
+    def _avatars_for(self, request: Request) -> AvatarStore | None:
+        return self._avatars if request.home is None else AvatarStore(request.home)
+
+    def _class(self, name: str) -> Engine | type[Engine]:
+        return self._given.get(name) or engine_class(name)
+
+    def _plan(self, request: Request, avatar: str | None) -> Job:
         """Plan a job without building its engine."""
-        engine = self._given.get(request.engine) or engine_class(request.engine)
+        engine = self._class(request.engine)
         on_card = engine.spec.wants_card and self.residence.device.type != "cpu"
-        job = plan_job(request, self.limits, engine, on_card)
+        job = plan_job(request, self.limits, engine, on_card, avatar)
         check_detector(self._detector_name, engine.spec, engine.template(job.settings))
         return job
+
+    def _find_speaker(
+        self,
+        job: Job,
+        avatars: AvatarStore | None,
+        engine: Engine,
+        hearing: Future[Any],
+        clock: TimeLeft,
+    ) -> Generator[Progress, None, tuple[Speaker, tuple[str, ...]]]:
+        """Return who is to speak, as the clip's avatar knows or as is found now; with notes."""
+        if avatars is None or job.avatar is None:
+            with self._detector(self._detector_name) as detector:
+                count = engine.spec.references
+                return (yield from find_face(job, detector, count, hearing, clock)), ()
+        need = need_of(engine, job.settings, job.clip, self._detector_name)
+        lend = partial(self._detector, self._detector_name)
+        preparing = complete(avatars, job.avatar, job.clip, need, lend)
+        return (yield from recall_face(job, preparing, hearing, clock))
 
     @staticmethod
     def _hear(
@@ -300,3 +374,10 @@ class LipSyncPipeline:
         finally:
             with self._lock:
                 self._idle_detectors[name].append(lent)
+
+
+def _recognise(video: Path, avatars: AvatarStore | None) -> Generator[Progress, None, str | None]:
+    """Return the key of the avatar that was made from a clip, if there is one."""
+    if avatars is None:
+        return None
+    return (yield from map_steps(lambda _: Progress("probe", 0, 1), avatars.find(video)))

@@ -309,6 +309,7 @@ class Request:
     quality: Literal["high", "lossless"] = "high"
     score: bool = True
     judge: str = "auto"  # who scores: one of score.judges.JUDGES, or "auto": the best one here
+    home: Path | None = None  # where the requester's own avatars are; None = the pipeline's store
 
 
 @dataclass(frozen=True)

@@ -28,14 +28,24 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from lipsync.avatar.parts import CLIP, PORTRAIT, THUMBNAIL, clip_of, engines_served
-from lipsync.avatar.sealed import DamagedError, Sealed, open_sealed, read_sealed, write_sealed
+from lipsync.avatar.parts import CLIP, PORTRAIT, THUMBNAIL, clip_of, engines_served, is_stale
+from lipsync.avatar.sealed import (
+    MANIFEST,
+    DamagedError,
+    Sealed,
+    check_contents,
+    open_sealed,
+    read_sealed,
+    write_sealed,
+)
 from lipsync.errors import InputError, OutputError
 from lipsync.places import data_folder
 from lipsync.types import Clip
 from lipsync.weights.ledger import hash_file
 
 MAX_LETTERS = 60  # of a name
+
+_Stamp = tuple[str, int, int, int]  # path, bytes, time of the last change in ns, number
 
 
 @dataclass(frozen=True)
@@ -87,7 +97,8 @@ class AvatarStore:
         None is the user's data folder, see `places.data_folder`.
         """
         self.folder = (data_folder() if home is None else home.absolute()) / "avatars"
-        self._hashed: dict[tuple[str, int, int, int], str] = {}  # path and stamp -> SHA-256
+        self._hashed: dict[_Stamp, str] = {}  # what was read -> SHA-256
+        self._checked: set[_Stamp] = set()  # what was found sound
 
     def list(self) -> tuple[Avatar, ...]:
         """Return all whole avatars, the newest first. Sizes are compared, files are not read."""
@@ -219,11 +230,31 @@ class AvatarStore:
 
     def hash(self, video: Path) -> Generator[int, None, str]:
         """Yield bytes read so far; return the SHA-256 of a file, kept while it does not change."""
-        facts = video.stat()
-        stamp = (str(video.absolute()), facts.st_size, facts.st_mtime_ns, facts.st_ino)
+        stamp = _stamp(video)
         if stamp not in self._hashed:
             self._hashed[stamp] = yield from hash_file(video)
         return self._hashed[stamp]
+
+    def check(self, held: Sealed) -> Generator[int, None, None]:
+        """Compare a part's checksums, once as long as size and time of its files stay the same.
+
+        Yields bytes read so far of each file. Raises DamagedError as `check_contents` does.
+        """
+        stamps = {_stamp(held.folder / name) for name in (MANIFEST, *held.files)}
+        if not stamps <= self._checked:
+            yield from check_contents(held)
+            self._checked |= stamps
+
+    def drop_useless(self, key: str) -> None:
+        """Delete parts that are damaged or made by earlier editions, but never the clip's copy; its
+        lock must be held."""
+        for folder in _entries(self.folder / "clips" / key):
+            try:
+                is_useless = is_stale(open_sealed(folder))
+            except DamagedError:
+                is_useless = folder.name != CLIP
+            if is_useless:
+                self._discard(folder)
 
     def lock(self, key: str) -> FileLock:
         """Return the lock under which the folder of the clip `key` may be changed."""
@@ -346,6 +377,11 @@ class AvatarStore:
             engines=engines_served(clip, parts),
             bytes=sum(part.size for part in parts),
         )
+
+
+def _stamp(path: Path) -> _Stamp:
+    facts = path.stat()
+    return str(path.absolute()), facts.st_size, facts.st_mtime_ns, facts.st_ino
 
 
 def _entries(folder: Path) -> tuple[Path, ...]:

@@ -26,6 +26,6 @@ class Speaker:
         """Return the mouths kept of this face within a segment, in order of time."""
         return self.album.references(self.track, segment)
 
-    def crops(self, rows: np.ndarray) -> Crops | None:
-        """Return the crops of `rows` (T,) where they have been made before, None elsewhere."""
+    def crops(self, segment: slice, rows: np.ndarray) -> Crops | None:
+        """Return the crops of `rows` (T,) of a segment if they have been made before, else None."""
         return None
