@@ -130,19 +130,9 @@ class Endpoints:
             record: settings, versions, timings and sync score of the job; while it runs: stage, done, total and seconds_left
         """  # noqa: E501 — one line each is how Gradio reads them
         with self._open(request) as (job, folder):
-            found = find_preset(preset, self._presets)
-            require_weights(found, self._store)
-            usual = defaults_for(found)
-            choices = Choices(
-                preset=preset,
-                steps=usual.steps if steps is None else steps,
-                guidance=usual.guidance if guidance is None else guidance,
-                seed=seed,
-                fps=fps,
-                fit=usual.fit if fit is None else fit,
-                softness=softness,
-                mark=mark,
-            )
+            own = {"steps": steps, "guidance": guidance, "fit": fit}
+            stated = {"seed": seed, "fps": fps, "softness": softness, "mark": mark}
+            choices = self._choose(preset, own, stated)
             asked = make_request(
                 choices,
                 Selection(start, end, _read_click(face)),
@@ -217,6 +207,13 @@ class Endpoints:
             yield job, folder
         if trouble.sentence is not None:
             raise gr.Error(trouble.sentence, print_exception=False)
+
+    def _choose(self, preset: str, own: Mapping[str, Any], stated: Mapping[str, Any]) -> Choices:
+        """Return what was asked for; where a value of `own` is None, the preset's own counts."""
+        found = find_preset(preset, self._presets)
+        require_weights(found, self._store)
+        wishes = {name: value for name, value in own.items() if value is not None}
+        return replace(defaults_for(found), **wishes, **stated)
 
     def _sync(
         self, asked: Request, job: Job, name: str, preset: str

@@ -108,22 +108,7 @@ def lay_out_presets(
             steps, guidance = _lay_out_sliders(chosen, first)
         fit = make_widget("fits", chosen.fit, elem_id="fit")
         with gr.Row():
-            fps = gr.Dropdown(
-                _rate_choices(words_in("en")),
-                value=chosen.fps,
-                allow_custom_value=True,
-                label=label("inputs.fps"),
-                info=label("inputs.fps-help"),
-                elem_id="fps",
-            )
-            softness = gr.Slider(
-                *SOFTNESS,
-                value=chosen.softness,
-                step=0.1,
-                label=label("inputs.softness"),
-                info=label("inputs.softness-help"),
-                elem_id="softness",
-            )
+            fps, softness = _lay_out_rate(chosen), _lay_out_softness(chosen)
         with gr.Row():
             with gr.Column(min_width=160):
                 seed, dice = _lay_out_seed(chosen)
@@ -349,6 +334,28 @@ def _lay_out_sliders(chosen: Choices, preset: Preset) -> tuple[gr.Slider, gr.Sli
         for name, limits, step in (("steps", STEPS, 1), ("guidance", GUIDANCE, 0.1))
     )
     return steps, guidance
+
+
+def _lay_out_rate(chosen: Choices) -> gr.Dropdown:
+    return gr.Dropdown(
+        _rate_choices(words_in("en")),
+        value=chosen.fps,
+        allow_custom_value=True,
+        label=label("inputs.fps"),
+        info=label("inputs.fps-help"),
+        elem_id="fps",
+    )
+
+
+def _lay_out_softness(chosen: Choices) -> gr.Slider:
+    return gr.Slider(
+        *SOFTNESS,
+        value=chosen.softness,
+        step=0.1,
+        label=label("inputs.softness"),
+        info=label("inputs.softness-help"),
+        elem_id="softness",
+    )
 
 
 def _lay_out_seed(chosen: Choices) -> tuple[gr.Number, gr.Button]:
