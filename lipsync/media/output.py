@@ -5,11 +5,12 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
 import av
+from av.container import OutputContainer
 
 from lipsync.errors import OutputError
 
@@ -80,6 +81,35 @@ def partial_file(output: Path) -> Iterator[Path]:
             os.replace(partial, output)
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def media_file(
+    output: Path, muxer: str, options: Mapping[str, str] | None = None
+) -> Iterator[OutputContainer]:
+    """Lend a new container, of the `muxer` with these `options`, that becomes `output` at the end.
+
+    If the body raises, what was written is removed, quickly, and `output` stays as it was. Raises
+    `OutputError` where the disk or the folder refuses.
+    """
+    with partial_file(output) as partial:
+        address = "file:" + str(partial.absolute())
+        with output_errors(output):
+            made = av.open(address, "w", format=muxer, container_options=dict(options or {}))
+        with ExitStack() as undo:
+            undo.callback(_give_up, made, partial)
+            yield made
+            undo.pop_all()
+        with output_errors(output):
+            made.close()
+
+
+def _give_up(made: OutputContainer, partial: Path) -> None:
+    if partial.exists():
+        # closing would first move all data to make room for the index in front
+        os.truncate(partial, 0)
+    with suppress(av.error.FFmpegError):  # why it is not finished is on its way
+        made.close()
 
 
 @contextmanager

@@ -10,9 +10,7 @@ a broadcast's pictures (.ts) only the wrapping changes.
 
 from __future__ import annotations
 
-import os
-from collections.abc import Generator, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Generator
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,8 +27,8 @@ from lipsync.media.output import (
     FORMATS,
     check_ending,
     check_place,
+    media_file,
     output_errors,
-    partial_file,
 )
 from lipsync.media.sound import inspect_sound
 from lipsync.media.source import inspect_source
@@ -82,14 +80,14 @@ def shift_sound(
             f"The sound of {source.name} was to move by {float(seconds):.1f} s, beyond the clip's "
             f"{float(ends):.1f} s; choose a smaller move."
         )
-    with partial_file(output) as partial, open_media(source, CLIP_KINDS) as opened:
+    with open_media(source, CLIP_KINDS) as opened:
         if clip.counted or int(clip.pts[0]) * clip.tick != time_zero(opened):
             raise InputError(
                 f"{source.name} does not say when each picture is shown, so its pictures cannot "
                 "be copied as they are; convert it to MP4 first."
             )
         plan = _Plan(opened, seconds, ends, COPY_FORMATS[output.suffix.lower()])
-        with _made_file(output, partial, plan) as made:
+        with media_file(output, plan.muxer, plan.options) as made:
             yield from _copy(source, opened, output, made, plan)
 
 
@@ -103,31 +101,11 @@ class _Plan:
         # a broadcast's clock begins anywhere, an MP4's would wait that long
         self.begin = Fraction(max(opened.start_time or 0, 0), av.time_base)
         self.end = self.zero + ends  # of the sound, moved or not
-        (self.rate, *_) = (sound.rate for sound in opened.streams.audio)
-
-
-@contextmanager
-def _made_file(output: Path, partial: Path, plan: _Plan) -> Iterator[OutputContainer]:
-    """Open `partial` for writing and finish it, unless the body raises."""
-    options = {}
-    if plan.muxer in _EDITING:
-        # edits count in this unit; the usual milliseconds would round the sound's begin
-        options = {"movflags": "+faststart", "movie_timescale": str(plan.rate)}
-    with output_errors(output):
-        made = av.open(
-            "file:" + str(partial.absolute()), "w", format=plan.muxer, container_options=options
-        )
-    try:
-        yield made
-    except BaseException:
-        if partial.exists():
-            # closing would first move all data to make room for the index in front
-            os.truncate(partial, 0)
-        with suppress(av.error.FFmpegError):  # why it is not finished is on its way
-            made.close()
-        raise
-    with output_errors(output):
-        made.close()
+        self.options: dict[str, str] = {}
+        if muxer in _EDITING:
+            rate, *_ = (sound.rate for sound in opened.streams.audio)
+            # edits count in this unit; the usual milliseconds would round the sound's begin
+            self.options = {"movflags": "+faststart", "movie_timescale": str(rate)}
 
 
 def _copy(

@@ -6,22 +6,20 @@ file gets its final name only when it is whole.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, closing, contextmanager
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
 
-import av
 import numpy as np
 from av.container import OutputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from lipsync.media.output import FORMATS, output_errors, partial_file
+from lipsync.media.output import FORMATS, media_file, output_errors
 from lipsync.media.picture import plane_view
 from lipsync.media.voice_track import CodedVoice, CopiedVoice, add_voice
 from lipsync.types import Colour, Frame, Size, Voice
@@ -67,21 +65,22 @@ class VideoWriter:
         if key_frames is not None:
             self._options["g"] = str(key_frames)
         self._tags = dict(tags or {})
-        self._stack = ExitStack()
-        self._partial: Path | None = None
+        self._stack = ExitStack()  # what leaving the block ends, in turn
         self._container: OutputContainer | None = None
         self._stream: VideoStream | None = None
         self._sound: CopiedVoice | CodedVoice | None = None
         self.num_frames = 0  # written so far
 
     def __enter__(self) -> VideoWriter:
-        self._partial = self._stack.enter_context(partial_file(self._path))
-        try:
+        with ExitStack() as stack:
+            made = media_file(
+                self._path, FORMATS[self._path.suffix.lower()], {"movflags": "+faststart"}
+            )
+            self._container = stack.enter_context(made)
             with output_errors(self._path):
-                self._open(self._partial)
-        except BaseException as failure:
-            self._abandon(failure)
-            raise
+                self._add_streams(self._container, stack)
+            stack.enter_context(self._finished())
+            self._stack = stack.pop_all()
         return self
 
     def __exit__(
@@ -90,16 +89,7 @@ class VideoWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        if error is not None:
-            self._abandon(error)
-            return
-        try:
-            with output_errors(self._path):
-                self._finish()
-        except BaseException as failure:
-            self._abandon(failure)
-            raise
-        self._stack.close()
+        self._stack.__exit__(kind, error, traceback)
 
     def write(self, frame: Frame) -> None:
         """Append one frame; its planes are copied, its index does not matter."""
@@ -111,14 +101,7 @@ class VideoWriter:
             self.num_frames += 1
             self._mux_sound(last=False)
 
-    def _open(self, partial: Path) -> None:
-        container = av.open(
-            "file:" + str(partial.absolute()),
-            "w",
-            format=FORMATS[self._path.suffix.lower()],
-            container_options={"movflags": "+faststart"},
-        )
-        self._container = container
+    def _add_streams(self, container: OutputContainer, stack: ExitStack) -> None:
         container.metadata.update(self._tags)
         stream = container.add_stream("libx264", rate=self._fps, options=self._options)
         context = stream.codec_context
@@ -131,7 +114,8 @@ class VideoWriter:
         context.colorspace = self._colour.space
         self._stream = stream
         if self._voice is not None:
-            self._sound = add_voice(container, self._voice.path, self._voice_start)
+            sound = add_voice(container, self._voice.path, self._voice_start)
+            self._sound = stack.enter_context(closing(sound))
 
     def _picture(self, frame: Frame) -> VideoFrame:
         picture = VideoFrame(self._size.width, self._size.height, "yuv420p")
@@ -154,31 +138,12 @@ class VideoWriter:
         if self._sound is not None:
             self._mux(self._sound.packets_until(self.num_frames / self._fps, last))
 
-    def _finish(self) -> None:
-        """Write what the encoders still hold, and the index."""
+    @contextmanager
+    def _finished(self) -> Iterator[None]:
+        """Write what the encoders still hold, unless the body raises."""
+        yield
         assert self.num_frames > 0, "no frame was written"
         assert self._stream is not None
-        assert self._container is not None
-        self._mux(self._stream.encode(None))
-        self._mux_sound(last=True)
-        self._container.close()
-        self._container = None
-        self._close_sound()
-
-    def _abandon(self, reason: BaseException) -> None:
-        """Drop everything, quickly."""
-        self._close_sound()
-        if self._container is not None:
-            if self._partial is not None and self._partial.exists():
-                # Closing would first move all data to make room for the index in front.
-                os.truncate(self._partial, 0)
-            # Why the file could not be finished was raised before.
-            with suppress(av.error.FFmpegError):
-                self._container.close()
-            self._container = None
-        self._stack.__exit__(type(reason), reason, reason.__traceback__)
-
-    def _close_sound(self) -> None:
-        if self._sound is not None:
-            self._sound.close()
-            self._sound = None
+        with output_errors(self._path):
+            self._mux(self._stream.encode(None))
+            self._mux_sound(last=True)
