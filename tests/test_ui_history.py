@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import resource
 import stat
-import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -336,32 +336,20 @@ def test_lent_names_stay_in_their_folder(history: History, tmp_path: Path, name:
 
 def test_many_jobs_at_once(tmp_path: Path) -> None:
     history = History(tmp_path / "history", keep_entries=4)
-    errors: list[BaseException] = []
 
     def work(visitor: str) -> None:
-        try:
-            for number in range(6):
-                entry = add_job(history, visitor, tmp_path / visitor)
-                history.update_record(entry, {"number": number})
-                assert all(e.result.exists() for e in history.entries(visitor))
-                if number % 3 == 2:
-                    history.remove(visitor, entry.id)
-        except BaseException as error:
-            errors.append(error)
-            raise
+        for number in range(6):
+            entry = add_job(history, visitor, tmp_path / visitor)
+            history.update_record(entry, {"number": number})
+            assert all(e.result.exists() for e in history.entries(visitor))
+            if number % 3 == 2:
+                history.remove(visitor, entry.id)
 
-    threads = [threading.Thread(target=work, args=(f"visitor-{n}",)) for n in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert errors == []
-    for number in range(6):
-        assert [e.read_record()["number"] for e in history.entries(f"visitor-{number}")] == [
-            4,
-            3,
-            1,
-        ]
+    visitors = [f"visitor-{number}" for number in range(6)]
+    with ThreadPoolExecutor(len(visitors)) as threads:
+        list(threads.map(work, visitors))  # raises what went wrong in any
+    for visitor in visitors:
+        assert [e.read_record()["number"] for e in history.entries(visitor)] == [4, 3, 1]
 
 
 def test_root_that_is_a_link_is_refused(tmp_path: Path) -> None:

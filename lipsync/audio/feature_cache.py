@@ -88,10 +88,9 @@ class FeatureCache:
                 part.write(digest)
                 part.close()
                 os.replace(part.name, path)
-            except BaseException:
+            finally:
                 part.close()
-                Path(part.name).unlink(missing_ok=True)
-                raise
+                Path(part.name).unlink(missing_ok=True)  # where it has not become the entry
 
     def _shrink(self) -> None:
         entries = [(entry.stat(), entry) for entry in self._folder.glob(f"*{_SUFFIX}")]

@@ -16,7 +16,7 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -268,10 +268,10 @@ class History:
                 folder.mkdir(mode=0o700)
                 self._being_written.add(folder)
             try:
-                yield folder
-            except BaseException:
-                remove_folder(folder, _ENTRY)
-                raise
+                with ExitStack() as undo:
+                    undo.callback(remove_folder, folder, _ENTRY)
+                    yield folder
+                    undo.pop_all()  # it is whole, and stays
             finally:
                 with self._lock:
                     self._being_written.discard(folder)
