@@ -27,6 +27,13 @@ def test_pads_widen_a_box_up_to_the_frame() -> None:
     assert pad_boxes(boxes, Pads(), Size(200, 260))[0].tolist() == [50, 60, 150, 200]
 
 
+def test_a_box_beside_the_frame_keeps_a_pixel_of_it() -> None:
+    boxes = np.array([[-50, 20, -10, 60], [300, 20, 340, 60], [10, 230, 50, 260]])
+    padded = pad_boxes(boxes, Pads(), Size(200, 260))
+    assert padded.tolist() == [[0, 20, 1, 70], [259, 20, 260, 70], [10, 199, 50, 200]]
+    assert all(crop_face(PICTURE, box).shape == (96, 96, 3) for box in padded)
+
+
 def test_a_box_is_the_mean_of_itself_and_the_next_four() -> None:
     boxes = np.zeros((9, 4), int)
     boxes[6] = 100

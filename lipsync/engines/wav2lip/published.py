@@ -34,8 +34,9 @@ def pad_boxes(boxes: np.ndarray, pads: Pads, size: Size) -> np.ndarray:
     """Return (n, 4) int64 boxes x1 y1 x2 y2, made larger and cut to the frame of `size`."""
     change = np.array([-pads.left, -pads.top, pads.right, pads.bottom])
     padded = boxes.astype(np.int64) + change
-    low = np.maximum(padded[:, :2], 0)
-    high = np.minimum(padded[:, 2:], [size.width, size.height])
+    ends = np.array([size.width, size.height])
+    low = np.clip(padded[:, :2], 0, ends - 1)
+    high = np.clip(padded[:, 2:], low + 1, ends)  # a box beside the frame keeps a pixel
     return np.concatenate([low, high], axis=1)
 
 
