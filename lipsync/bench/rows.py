@@ -5,6 +5,7 @@ CPU time is that of one thread, so that ratios hold on a busy machine too.
 
 from __future__ import annotations
 
+import argparse
 import os
 import platform
 import time
@@ -85,3 +86,10 @@ def describe_machine() -> str:
         cpu = named[0] if named else cpu
     card = torch.cuda.get_device_name(0) if count_cards() else "no graphics card"
     return f"{cpu}, {os.cpu_count()} cores, {card}, PyTorch {torch.__version__}"
+
+
+def count(text: str) -> int:
+    """Return a whole number from 1 on, for ``type=``; ArgumentTypeError for another text."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return int(text)

@@ -17,13 +17,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import nn
 
 from lipsync.audio.mfcc import mfcc
 from lipsync.audio.signals import RATE as SOUND_RATE
-from lipsync.bench.rows import cpu_seconds, describe_machine, single_thread
+from lipsync.bench.rows import count, cpu_seconds, describe_machine, single_thread
 from lipsync.bench.score_ways import (
-    ONNX,
     OURS,
     PUBLISHED,
     cut_sounds_plainly,
@@ -31,7 +29,7 @@ from lipsync.bench.score_ways import (
     hear_plainly,
     lip_ways,
 )
-from lipsync.bench.small_networks import randomise
+from lipsync.bench.small_networks import randomise, stir_norms
 from lipsync.score.evaluation import STRIP, measure_sync
 from lipsync.score.sync import RATE
 from lipsync.score.syncnet import SIDE, WINDOW, StripSyncNet, SyncNet, SyncNetParams
@@ -52,15 +50,7 @@ class Pace:
 
 def make_network(params: SyncNetParams, seed: int = 0) -> SyncNet:
     """Build a random judge whose norms have seen something."""
-    network = randomise(SyncNet(params), seed)
-    generator = torch.Generator().manual_seed(seed + 1)
-    for part in network.modules():
-        if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
-            assert part.running_mean is not None
-            assert part.running_var is not None
-            part.running_mean.normal_(0, 0.1, generator=generator)
-            part.running_var.uniform_(0.5, 1.5, generator=generator)
-    return network
+    return stir_norms(randomise(SyncNet(params), seed), seed + 1)
 
 
 def measure(params: SyncNetParams, windows: int, repeats: int) -> Iterator[Pace]:
@@ -145,8 +135,6 @@ def main(argv: Sequence[str], params: SyncNetParams | None = None) -> int:
             print(describe(pace), flush=True)
     if arguments.json:
         print(json.dumps(report, indent=1, allow_nan=False))
-    elif ONNX not in {pace["way"] for pace in report["paces"]}:
-        print("onnxruntime was not measured: the package onnx of requirements-dev.txt is missing.")
     return 0
 
 
@@ -156,17 +144,10 @@ def _build_parser() -> argparse.ArgumentParser:
         description="Measure SyncNet's judge against the published way of computing.",
     )
     parser.add_argument(
-        "--windows", type=_count, default=WINDOWS, help="of five frames (default: %(default)s)"
+        "--windows", type=count, default=WINDOWS, help="of five frames (default: %(default)s)"
     )
     parser.add_argument(
-        "--repeats", type=_count, default=REPEATS, help="of everything (default: %(default)s)"
+        "--repeats", type=count, default=REPEATS, help="of everything (default: %(default)s)"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
-
-
-def _count(text: str) -> int:
-    """Return a whole number from 1 on; ArgumentTypeError for another text."""
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
-    return int(text)

@@ -9,7 +9,6 @@ import copy
 import tempfile
 import warnings
 from collections.abc import Callable
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -39,15 +38,12 @@ ONNX = "onnxruntime, norms folded"
 
 
 def lip_ways(network: SyncNet, strips: StripSyncNet) -> dict[str, Look]:
-    """Return every way to embed faces by its name, the published one first, ours second.
-
-    onnxruntime is among them where the package onnx is installed, which writes its networks.
-    """
+    """Return every way to embed faces by its name, the published one first, ours second."""
     folded = copy.deepcopy(network)
     folded.netcnnlip, folded.netfclip = fold_norms(network.netcnnlip), fold_norms(network.netfclip)
     flat = FlatSyncNet(strips)
     example = torch.zeros(1, WINDOW * 3, SIDE, SIDE)
-    ways: dict[str, Look] = {
+    return {
         PUBLISHED: lambda faces: look_plainly(network, faces),
         OURS: lambda faces: look_in_strips(strips, faces),
         SINGLE: lambda faces: look_plainly(network, faces, 1),
@@ -55,10 +51,8 @@ def lip_ways(network: SyncNet, strips: StripSyncNet) -> dict[str, Look]:
         "norms folded": lambda faces: look_plainly(folded, faces),
         "norms folded, channels innermost": lambda faces: flat(as_pictures(faces)),
         "the same, frozen by TorchScript": _freeze(flat, example),
+        ONNX: _open_in_onnxruntime(flat, example),
     }
-    if find_spec("onnx"):
-        ways[ONNX] = _open_in_onnxruntime(flat, example)
-    return ways
 
 
 def look_plainly(network: SyncNet, faces: np.ndarray, batch: int = PUBLISHED_BATCH) -> Tensor:

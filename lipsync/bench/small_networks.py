@@ -68,6 +68,18 @@ def randomise(network: _Network, seed: int = 0) -> _Network:
     return network.eval()
 
 
+def stir_norms(network: _Network, seed: int = 0) -> _Network:
+    """Give batch norms the statistics of having seen something, in place; return the network."""
+    generator = torch.Generator().manual_seed(seed)
+    for part in network.modules():
+        if isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d | nn.BatchNorm3d):
+            assert part.running_mean is not None
+            assert part.running_var is not None
+            part.running_mean.normal_(0, 0.1, generator=generator)
+            part.running_var.uniform_(0.5, 1.5, generator=generator)
+    return network
+
+
 def make_unet(
     params: UNetParams, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
 ) -> UNet:

@@ -14,24 +14,19 @@ from pathlib import Path
 from typing import Any
 
 from lipsync.cli.arguments import build_parser
+from lipsync.cli.avatar import run_avatar
 from lipsync.cli.codes import EXIT_DONE, EXIT_INTERRUPTED, EXIT_MENDABLE
 from lipsync.cli.export import run_export
 from lipsync.cli.gpu import run_gpu
+from lipsync.cli.job import choose_preset, load_all_presets, report_job, run_job
 from lipsync.cli.models import run_models
 from lipsync.cli.options import open_pipeline, print_json
 from lipsync.cli.prepare import run_prepare
-from lipsync.cli.progress import ProgressLine
-from lipsync.cli.report import (
-    describe_face,
-    describe_result,
-    face_as_json,
-    write_thumbnails,
-)
+from lipsync.cli.report import describe_face, face_as_json, write_thumbnails
 from lipsync.cli.score import run_score
-from lipsync.errors import InputError, LipsyncError
-from lipsync.presets import PRESETS_FOLDER, Preset, Problem, load_presets, preset_folders
-from lipsync.record import make_record
-from lipsync.types import FaceChoice, Request, Result
+from lipsync.errors import LipsyncError
+from lipsync.presets import PRESETS_FOLDER, Preset
+from lipsync.types import Request
 
 
 def main(argv: Sequence[str]) -> int:
@@ -53,26 +48,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _sync(arguments: argparse.Namespace) -> int:
-    preset = choose_preset(arguments.preset)
-    request = Request(
-        video=arguments.video,
-        audio=arguments.audio,
-        output=arguments.output,
-        engine=preset.engine,
-        settings={**preset.settings, **dict(arguments.settings)},
-        face=FaceChoice(number=arguments.face),
-        fit=arguments.fit or preset.fit,
-        start=arguments.start,
-        end=arguments.end,
-        part=arguments.part,
-        softness=arguments.softness,
-        mark=arguments.mark,
-        fps=arguments.fps,
-        seed=arguments.seed,
-        quality=arguments.quality or preset.quality,
-        score=arguments.score,
-    )
-    return _run_job(request, preset, arguments.as_json, arguments.max_minutes, arguments.detector)
+    return run_job(arguments, arguments.video)
 
 
 def _demo(arguments: argparse.Namespace) -> int:
@@ -89,46 +65,7 @@ def _demo(arguments: argparse.Namespace) -> int:
         fit=preset.fit,
         quality=preset.quality,
     )
-    return _run_job(request, preset, arguments.as_json)
-
-
-def _run_job(
-    request: Request,
-    preset: Preset,
-    as_json: bool,
-    max_minutes: float | None = None,
-    detector: str = "mediapipe",
-) -> int:
-    result = run_request(request, max_minutes, detector)
-    if as_json:
-        paths = {"clip": request.video, "voice": request.audio, "output": result.output}
-        whole = {key: str(path) for key, path in paths.items()}
-        print_json({**make_record(request, result, preset=preset.name), **whole})
-    else:
-        print(describe_result(result))
-    return EXIT_DONE
-
-
-def run_request(
-    request: Request, max_minutes: float | None = None, detector: str = "mediapipe"
-) -> Result:
-    """Run one job to its end with progress on stderr; an interruption closes the job first.
-
-    Raises LipsyncError as the pipeline does; `max_minutes` limits clip and voice, None = the
-    pipeline's own limit; `detector` finds the face.
-    """
-    line = ProgressLine(sys.stderr)
-    result = None
-    with (
-        closing(open_pipeline(max_minutes, detector)) as pipeline,
-        closing(pipeline.sync(request)) as steps,
-        closing(line),
-    ):
-        for progress in steps:
-            line.show(progress)
-            result = progress.result
-    assert result is not None, "the last step of a job holds its result"
-    return result
+    return report_job(request, preset, arguments.as_json)
 
 
 def _faces(arguments: argparse.Namespace) -> int:
@@ -149,7 +86,7 @@ def _presets(arguments: argparse.Namespace) -> int:
     from lipsync.ui.availability import absent_weights
     from lipsync.weights import ModelStore
 
-    presets, problems = _load_presets()
+    presets, problems = load_all_presets()
     for problem in problems:
         print(problem, file=sys.stderr)
     store = ModelStore()
@@ -194,6 +131,10 @@ def _bench(arguments: argparse.Namespace) -> int:
         from lipsync.bench import score
 
         return score.main(arguments.rest)
+    if arguments.what == "wav2lip":
+        from lipsync.bench import wav2lip
+
+        return wav2lip.main(arguments.rest)
     from lipsync.bench import media
 
     return media.main(arguments.rest)
@@ -215,6 +156,7 @@ def _train(arguments: argparse.Namespace) -> int:
 
 _COMMANDS = {
     "sync": _sync,
+    "avatar": run_avatar,
     "score": run_score,
     "faces": _faces,
     "export": run_export,
@@ -227,32 +169,6 @@ _COMMANDS = {
     "prepare": run_prepare,
     "train": _train,
 }
-
-
-def choose_preset(name: str | None) -> Preset:
-    """Return the preset of that name, or the first one for None.
-
-    Raises InputError for an unknown name, or a file of that name that was left out.
-    """
-    presets, problems = _load_presets()
-    if name is None:
-        if not presets:
-            raise InputError(f"No preset could be read; put one back into {PRESETS_FOLDER}.")
-        return presets[0]
-    for preset in presets:
-        if preset.name == name:
-            return preset
-    for problem in problems:
-        if problem.path.stem == name:
-            raise InputError(str(problem))
-    known = ", ".join(preset.name for preset in presets)
-    raise InputError(f"There is no preset called {name!r}; choose one of: {known}.")
-
-
-def _load_presets() -> tuple[list[Preset], list[Problem]]:
-    from lipsync.engines import make_settings
-
-    return load_presets(preset_folders(), make_settings)
 
 
 def _preset_as_json(preset: Preset) -> dict[str, Any]:
