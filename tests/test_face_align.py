@@ -9,6 +9,7 @@ import pytest
 from skimage.data import astronaut
 
 from lipsync.face.align import (
+    BOX_MARGIN,
     TEMPLATES,
     align_track,
     crop_face,
@@ -18,6 +19,7 @@ from lipsync.face.align import (
     warp_image,
 )
 from lipsync.face.anchors import ANCHORS, face_anchors
+from lipsync.face.detect import MediaPipeDetector
 from lipsync.face.thumbnails import face_thumbnail
 from lipsync.landmarks import LandmarkStore
 from lipsync.media.colour import frame_from_rgb, rgb_image
@@ -128,6 +130,43 @@ def test_native_crop_covers_the_face_in_whole_even_pixels() -> None:
         assert offset is not None
         mouth = to_crop_points(track.landmarks[row], matrix)[61, :2]
         assert np.abs(mouth - alignment.size / 2).max() < 3
+
+
+def test_wav2lip_sees_what_its_detector_would_have_cut_out() -> None:
+    """S3FD's box on a person, brows to below the chin: made of the mesh's by a twentieth's rise."""
+    detector = MediaPipeDetector(max_faces=1)
+    (face,) = detector.detect(astronaut())
+    detector.close()
+    store = LandmarkStore(1, 478)
+    store[0] = face.landmarks
+    track = FaceTrack(face.box[None], store, np.ones(1, bool), (0,))
+    (matrix,) = align_track(track, slice(0, 1), TEMPLATES["wav2lip"], 96).matrices
+    left, top, right, bottom = face.box
+    height = bottom - top
+    ours = to_crop_points(face.landmarks, matrix)[:, :2]
+    # the box with its pad, an eighth of the height below, squeezed to 96 px
+    scale = 96 / np.array([right - left, 1.125 * height])
+    theirs = (face.landmarks[:, :2] - [left, top - 0.05 * height]) * scale
+    for points in ([33, 133], [362, 263], [61, 291], [4]):  # eyes, mouth, tip of the nose
+        assert np.abs(ours[points].mean(axis=0) - theirs[points].mean(axis=0)).max() < 5
+    assert 44 < ours[4, 1] < 56  # what is repainted begins about at the tip of the nose
+    assert 88 < ours[152, 1] < 94  # and the chin is in it
+
+
+def test_one_crop_holds_all_boxes_of_a_run() -> None:
+    moves = np.stack([np.linspace(0, 33, 20), np.linspace(0, -7, 20)], axis=1)
+    track = _track(20, moves)
+    for row, (x, y) in enumerate(moves):
+        track.boxes[row] = (100.3 + x, 120.2 + y, 180.9 + x, 230.4 + y)
+    alignment = align_track(track, slice(4, 16), TEMPLATES["box"])
+    assert alignment.size % 2 == 0
+    assert len({matrix.tobytes() for matrix in alignment.matrices}) == 1
+    corner = even_offset(alignment.matrices[0])
+    assert corner is not None
+    boxes = track.boxes[4:16] - np.tile(corner, 2)
+    room = np.array([boxes[:, :2].min(), alignment.size - boxes[:, 2:].max()])
+    assert (room >= BOX_MARGIN).all()
+    assert (room < BOX_MARGIN + 4).all()
 
 
 def test_rows_in_any_piece_get_the_same_place() -> None:

@@ -1,6 +1,6 @@
 """Where an engine's square crop lies in each frame, and the warp there.
 
-An aligned template names three anatomical anchors and where they belong; each frame gets the
+An aligned template names anatomical anchors and where they belong; each frame gets the
 similarity that brings them there, and the crop is then stretched to the square the network was
 trained on. The stretch is the template's, not the frame's: a shape that followed every frame would
 tremble with the lips. Templates without places only move, by whole, even pixels, so that crop and
@@ -22,8 +22,7 @@ from lipsync.media.colour import rgb_image
 from lipsync.types import Alignment, FaceTrack, Frame, Rect
 
 MOUTH = (61, 291, 0, 17)  # corners, middle of upper and lower lip
-CORNERS = MOUTH[:2]
-EYES = ((33, 133), (362, 263))  # corners of each, picture left first
+OUTER = ((127,), (356,), (10,), (152,))  # temples, picture left first, forehead, chin
 BOX_MARGIN = 52  # px
 ANCHOR_SIGMA = 1.0  # frames; takes the mesh's tremor out of the crop, not the head's motion
 
@@ -56,13 +55,15 @@ TEMPLATES = {
     ),
     # The box that S3FD sets, in units of the distance from the eyes to the mouth: as large as one
     # around the mesh's points and a twentieth of its height further up (see score.face_crop), with
-    # the published 10 px below at the size that faces had in training, which takes in the chin.
+    # the published 10 px below at the size that faces had in training, which takes in the chin. It
+    # hangs on the ends of the face, as that box does: eyes and lips alone would let a smile, or a
+    # long chin, out of it.
     "wav2lip": Template(
         name="wav2lip",
         mask="lower_half",
-        anchors={MESH_POINTS: (EYES[0], EYES[1], CORNERS)},
-        places=((0.565, 0.96), (1.485, 0.96), (1.025, 1.96)),
-        extent=(2.05, 2.74),
+        anchors={MESH_POINTS: OUTER},
+        places=((0.01, 1.08), (2.04, 1.08), (1.025, 0.12), (1.025, 2.66)),
+        extent=(2.05, 2.80),
     ),
     # a whole run's boxes and what is around them, at one place: for those who cut by boxes
     "box": Template(
