@@ -218,8 +218,9 @@ class AvatarHandlers:
         return gr.skip() if clip is not None and clip == lent else gr.update(value={"name": ""})
 
     def _use(self, visitor: str, name: str) -> list[Any]:
-        lent = str(self._shelf.lend(self._shelf.store(visitor).get(name)))
-        return [gr.update(value={"name": name}), lent, lent]
+        avatar = self._shelf.store(visitor).get(name)
+        lent = str(self._shelf.lend(avatar))
+        return [gr.update(value={"name": avatar.name}), lent, lent]
 
     def _check(self, visitor: str, name: str | None, clip: str | None) -> tuple[str, Path]:
         """Return the tidy name and the upload; raises InputError for what cannot be used."""
@@ -266,12 +267,12 @@ def _describe(avatar: Avatar, words: Words) -> dict[str, Any]:
         width=clip.size.width,
         height=clip.size.height,
         rate=cards.say_rate(float(clip.fps)),
-        size=describe_size(avatar.bytes),
     )
     return {
         "name": avatar.name,
         "facts": facts,
         "created": avatar.created,
+        "size": describe_size(avatar.bytes),
         "thumbnail": _draw_thumbnail(avatar.thumbnail),
     }
 

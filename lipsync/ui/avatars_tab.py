@@ -15,6 +15,8 @@ from lipsync.ui.widgets import make_widget
 from lipsync.ui.words import label
 
 WIDGET = "avatars"  # element id
+# after a deletion the other tab is not on the screen, and nothing moves
+_SHOW_CHOICE = '() => { studio.reveal("#avatar-choice"); return []; }'
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,7 @@ def connect_avatars(
         [visitor, tab.widget, inputs.avatar],
         [tabs, *lists, inputs.clip, lent],
         **AT_ONCE,
-    )
+    ).then(None, js=_SHOW_CHOICE, **AT_ONCE)
     inputs.avatar.input(
         handlers.choose, [visitor, inputs.avatar], [inputs.avatar, inputs.clip, lent], **AT_ONCE
     )

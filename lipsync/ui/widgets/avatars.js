@@ -45,10 +45,10 @@
     }
 
     #card(avatar) {
-      const { name, thumbnail, facts, created } = avatar;
+      const { name, thumbnail, facts, created, size } = avatar;
       const text = h("div", { class: "avatars-text" },
         h("h2", { class: "avatars-name", title: name }, name),
-        h("p", { class: "avatars-facts" }, facts), h("p", { class: "avatars-facts" }, age(created)));
+        h("p", { class: "avatars-facts" }, facts), h("p", { class: "avatars-facts" }, age(created), ` · ${size}`));
       const picture = h("div", { class: "avatars-picture" });
       if (thumbnail) picture.append(h("img", { src: thumbnail, alt: "" }));
       const actions = name === this.#doomed ? this.#question(avatar) : this.#actions(avatar);
