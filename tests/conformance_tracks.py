@@ -7,14 +7,9 @@ from collections.abc import Iterator
 
 import numpy as np
 from golden_folder import Check, Family, largest_error
+from published_tracks import BoxTrack, follow_published
 
-from lipsync.score.face_crop import (
-    BoxTrack,
-    crop_face,
-    crop_rectangle,
-    follow_published,
-    smooth_path,
-)
+from lipsync.score.face_crop import crop_face, crop_rectangle, smooth_path
 
 BOX = 1e-3  # px; they are kept in float32
 PLACE = 1e-6  # px

@@ -1,14 +1,12 @@
-"""S3FD, the face detector that goes with SyncNet: boxes, for numbers as they were published.
+"""S3FD, the face detector that goes with SyncNet, for the vectors that were recorded with it.
 
-The program itself finds faces by `face.detect` or `face.insight`; this one is only for evaluating
-as others did. It sees six grids of places, 4 to 128 px apart, with one square box per place.
+The program itself finds faces by `face.detect` or `face.insight`. This one sees six grids of
+places, 4 to 128 px apart, with one square box per place.
 Zhang et al., "S3FD: Single Shot Scale-invariant Face Detector", 2017.
 https://github.com/joonson/syncnet_python
 """
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -17,7 +15,6 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lipsync.face.boxes import keep_apart
-from lipsync.nn.checkpoint import map_weights, take_weights
 from lipsync.nn.s3fd import (
     BACKGROUNDS,
     MAX_OVERLAP,
@@ -126,17 +123,3 @@ def detect_published(
     boxes = found[:, 1:] * np.array([width, height, width, height])
     kept = keep_apart(boxes, found[:, 0], 0.1)
     return np.concatenate([boxes, found[:, :1]], axis=1)[kept]
-
-
-def load_sfd(
-    path: Path, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
-) -> S3FDNet:
-    """Build the network with the weights of the published `sfd_face.pth`, ready to detect.
-
-    Raises InputError for a file that cannot be read or that belongs to another network.
-    """
-    state = map_weights(path)
-    with torch.device("meta"):
-        network = S3FDNet()
-    take_weights(network, state, part="S3FD", device=device, dtype=dtype)
-    return network
