@@ -10,7 +10,8 @@ from pathlib import Path
 import av
 import pytest
 
-from lipsync.cli.commands import choose_preset, main
+from lipsync.cli.commands import main
+from lipsync.cli.job import choose_preset
 from lipsync.engines import make_settings
 from lipsync.errors import InputError
 from lipsync.presets import PRESETS_FOLDER, load_presets

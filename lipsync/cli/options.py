@@ -34,13 +34,39 @@ def add_limit(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_detector(parser: argparse.ArgumentParser) -> None:
+    """Add ``--detector``, for `open_pipeline`."""
+    parser.add_argument(
+        "--detector",
+        choices=("mediapipe", "insightface"),
+        default="mediapipe",
+        help="what finds the face; insightface is for the LatentSync engine and needs "
+        "`models pull insightface-buffalo-l`; default: mediapipe",
+    )
+
+
+def add_settings(parser: argparse.ArgumentParser) -> None:
+    """Add ``--set``, a list of pairs."""
+    parser.add_argument(
+        "--set",
+        dest="settings",
+        action="append",
+        default=[],
+        type=_pair,
+        metavar="KEY=VALUE",
+        help="change one setting of the engine; may be given several times",
+    )
+
+
 def open_pipeline(max_minutes: float | None, detector: str = "mediapipe") -> LipSyncPipeline:
-    """Return a pipeline that refuses longer files; None = its own limit."""
+    """Return a pipeline that refuses longer files; None = its own limit. It knows the avatars in
+    the user's data folder."""
+    from lipsync.avatar.store import AvatarStore
     from lipsync.media.probe import Limits
     from lipsync.pipeline import LipSyncPipeline
 
     limits = None if max_minutes is None else Limits(max_seconds=60 * max_minutes)
-    return LipSyncPipeline(limits, detector=detector)
+    return LipSyncPipeline(limits, detector=detector, avatars=AvatarStore())
 
 
 def seconds(text: str) -> float:
@@ -65,6 +91,13 @@ def part(text: str) -> tuple[float, float]:
             f"{text!r} is not START:LENGTH in seconds, such as 12:3 for three seconds from 12 s on"
         )
     return start, length
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not (key and equals and value):
+        raise argparse.ArgumentTypeError(f"{text!r} is not KEY=VALUE, such as amplitude=1.1")
+    return key, value
 
 
 def _minutes(text: str) -> float:

@@ -10,7 +10,12 @@ from lipsync.types import Progress
 
 STAGES = {
     "probe": "reading the files",
+    "wait": "waiting for another process that prepares this clip",
+    "check": "reading the clip",
+    "copy": "copying the clip",
     "faces": "finding faces",
+    "align": "aligning the faces",
+    "crops": "cutting the faces out",
     "voice": "listening to the voice",
     "generate": "moving the mouth",
     "score": "judging the result",
