@@ -54,7 +54,6 @@ def save(container: str, path: Path) -> Path:
     if "shell" in container:
         state = with_shell(state)
     if "safetensors" in container:
-        path = path.with_suffix(".safetensors")
         save_file(state, path)
     elif "script" in container:
         torch.jit.trace(network, INPUTS).save(path)

@@ -37,7 +37,7 @@ class MappedState:
 
 
 def map_weights(path: Path) -> MappedState:
-    """Map a ``.safetensors`` file, or a torch file (``{"state_dict", "global_step"}`` or bare).
+    """Map a safetensors file, or a torch file (``{"state_dict", "global_step"}`` or bare).
 
     A TorchScript archive does as well: its tensors are taken, its code is left alone.
     The faces' size is known where the file states it as ``resolution``; published files do not.
@@ -56,19 +56,18 @@ def map_weights(path: Path) -> MappedState:
 
 
 def read_file(path: Path) -> Any:
-    """Return what a ``.safetensors`` or a torch file holds, its tensors mapped on the CPU.
+    """Return what a safetensors or a torch file holds, its tensors mapped on the CPU.
 
     Nothing in the file is executed. Raises InputError for a file that is absent or damaged.
     """
     if not path.is_file():
         raise InputError(f"There is no checkpoint at {path}; choose a file that exists.")
-    is_safetensors = path.suffix == ".safetensors"
-    is_zip = zipfile.is_zipfile(path)
-    if not is_safetensors and not is_zip and not _is_old_torch(path):
-        raise InputError(f"{path.name} is damaged, or not written by PyTorch; {_AGAIN}.")
     try:
-        if is_safetensors:
+        if _is_safetensors(path):
             return _map_safetensors(path)
+        is_zip = zipfile.is_zipfile(path)
+        if not is_zip and not _is_old_torch(path):
+            raise InputError(f"{path.name} is damaged, or not written by PyTorch; {_AGAIN}.")
         if is_zip and is_torchscript(path):
             return read_torchscript(path)
         return torch.load(path, map_location="cpu", mmap=is_zip, weights_only=True)
@@ -118,6 +117,12 @@ def take_weights(
     network.load_state_dict(dict(weights), strict=True, assign=True)
     # not the network's own `to`: that of diffusers warns of layers that this one does not have
     nn.Module.to(network, device=device, dtype=dtype).eval().requires_grad_(False)
+
+
+def _is_safetensors(path: Path) -> bool:
+    """Tell it by the JSON that follows the eight bytes of its length; a name says nothing."""
+    with path.open("rb") as file:
+        return file.read(9)[8:] == b"{"
 
 
 def _is_old_torch(path: Path) -> bool:
