@@ -32,15 +32,6 @@ def hear_voice(audio: Audio) -> np.ndarray:
     return sync_mel(audio.samples, "reflect")
 
 
-def hear_chunks(audio: Audio, num_frames: int, fps: Fraction) -> np.ndarray:
-    """Return what each of `num_frames` frames hears, (num_frames, 1, 80, 16) float32.
-
-    There is silence before the voice and after it, however long the clip is. Raises ValueError as
-    `hear_voice` does.
-    """
-    return take_chunks(hear_voice(audio), chunk_starts(num_frames, fps))
-
-
 def chunk_starts(num_frames: int, fps: Fraction) -> np.ndarray:
     """Return the mel column with which each frame's window begins, (num_frames,) int64.
 
