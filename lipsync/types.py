@@ -8,7 +8,7 @@ boxes are ``x1 y1 x2 y2`` in px; masks are float32 in [0, 1] with 1 = generated.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -273,7 +273,7 @@ class Engine(Protocol):
 
     def generate(
         self, scene: Scene, windows: Iterable[Window], settings: Any, rng: torch.Generator
-    ) -> Iterator[Generated | Working]:
+    ) -> Generator[Generated | Working, None, None]:
         """Yield every frame of the scene once, in order, some at a time, and `Working` whenever
         more than about a second would pass without a chance to stop."""
         ...

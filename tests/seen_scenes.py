@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from typing import Any
 
 import cv2
@@ -22,9 +22,9 @@ class SceneNotes:
 
     def generate(
         self, scene: Scene, windows: Iterable[Window], settings: Any, rng: torch.Generator
-    ) -> Iterator[Generated | Working]:
+    ) -> Generator[Generated | Working, None, None]:
         self.scenes.append(scene)
-        made: Iterator[Generated | Working] = super().generate(  # type: ignore[misc]
+        made: Generator[Generated | Working, None, None] = super().generate(  # type: ignore[misc]
             scene, windows, settings, rng
         )
         return made

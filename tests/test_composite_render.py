@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
+from contextlib import closing
 from fractions import Fraction
+from inspect import GEN_CLOSED, GEN_SUSPENDED, getgeneratorstate
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ from made_faces import SIZE, faces_with, frame_of, picture, placed, speaking, tr
 from lipsync.composite.render import render_scene
 from lipsync.face.align import TEMPLATES, align_track
 from lipsync.media.colour import rgb_image
-from lipsync.types import Audio, Checkpoint, EngineSpec, Generated, Scene, Size, Window
+from lipsync.types import Audio, Checkpoint, EngineSpec, Frame, Generated, Scene, Size, Window
 
 COUNT, SIDE = 7, 96
 
@@ -46,23 +48,48 @@ class TintingEngine:
 
     def generate(
         self, scene: Scene, windows: Iterable[Window], settings: Any, rng: torch.Generator
-    ) -> Iterator[Generated]:
+    ) -> Generator[Generated, None, None]:
         for window in windows:
             assert len(window.faces) == min(3, COUNT - window.start)
             yield Generated(np.clip(window.faces.astype(int) + 14, 0, 255).astype(np.uint8))
 
 
-def render(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the frames (T, H, W, 3) before and after."""
+class HeldEngine(TintingEngine):
+    """Holds on to what it answers with."""
+
+    def generate(
+        self, scene: Scene, windows: Iterable[Window], settings: Any, rng: torch.Generator
+    ) -> Generator[Generated, None, None]:
+        self.answers = super().generate(scene, windows, settings, rng)
+        return self.answers
+
+
+def make_scene() -> tuple[Scene, list[Frame]]:
+    """Return a scene of one face, and its frames."""
     track = track_of(placed(faces_with(speaking(COUNT))))
     alignment = align_track(track, slice(0, COUNT), TEMPLATES["latentsync"], SIDE)
     size, features = Size(SIZE, SIZE), torch.zeros(COUNT, 1)
     scene = Scene(track, np.arange(COUNT), alignment, size, features, Fraction(25))
-    frames = [frame_of(picture(), index) for index in range(COUNT)]
+    return scene, [frame_of(picture(), index) for index in range(COUNT)]
+
+
+def render(weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the frames (T, H, W, 3) before and after."""
+    scene, frames = make_scene()
     after = list(render_scene(scene, iter(frames), TintingEngine(), {}, 0, weights))
     assert [frame.index for frame in after] == list(range(COUNT))
     before = np.stack([rgb_image(frame) for frame in frames])
     return before, np.stack([rgb_image(frame) for frame in after])
+
+
+def test_who_stops_in_the_middle_stops_the_engine() -> None:
+    """At once, also where somebody still holds what the engine answers with."""
+    scene, frames = make_scene()
+    engine = HeldEngine()
+    with closing(render_scene(scene, iter(frames), engine, {}, 0, np.ones(COUNT))) as rendering:
+        next(rendering)
+        assert getgeneratorstate(engine.answers) == GEN_SUSPENDED
+    assert getgeneratorstate(engine.answers) == GEN_CLOSED
 
 
 def test_a_tint_is_taken_out_and_the_rest_is_untouched() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -82,7 +82,7 @@ class WatchedEngine(DraftEngine):
 
     def generate(
         self, scene: Scene, windows: Iterable[Window], settings: Any, rng: torch.Generator
-    ) -> Iterator[Generated]:
+    ) -> Generator[Generated, None, None]:
         self.scenes.append(scene)
         for generated in super().generate(scene, windows, settings, rng):
             assert generated.masks is not None

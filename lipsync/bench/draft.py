@@ -11,7 +11,7 @@ import argparse
 import json
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -103,7 +103,7 @@ class RecordingEngine(DraftEngine):
         windows: Iterable[Window],
         settings: DraftSettings,
         rng: torch.Generator,
-    ) -> Iterator[Generated]:
+    ) -> Generator[Generated, None, None]:
         """Remember the masks that go by."""
         done = 0
         for generated in super().generate(scene, windows, settings, rng):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -40,7 +41,7 @@ def render_scene(
     seed: int,
     weights: np.ndarray,
     softness: float = 1.0,
-) -> Iterator[Frame | Working]:
+) -> Generator[Frame | Working, None, None]:
     """Yield the scene's frames with their new mouths, and the engine's moments of rest.
 
     `frames` gives the source frames of the scene in output order; `weights` (T,) in [0, 1] fades
@@ -55,16 +56,17 @@ def render_scene(
     template = TEMPLATES[engine.template(settings)]
     windows = _cut_windows(scene, frames, engine.spec.window, waiting)
     done = 0
-    for generated in engine.generate(scene, windows, settings, rng):
-        if isinstance(generated, Working):
-            yield generated
-            continue
-        for offset in range(len(generated.faces)):
-            frame, crop = waiting.take()
-            face, mask = _finish(generated, offset, crop, template)
-            mask = soften_edge(mask, softness) * np.float32(weights[done])
-            yield paste_back(frame, face, mask, scene.alignment.matrices[done])
-            done += 1
+    with closing(engine.generate(scene, windows, settings, rng)) as answers:
+        for generated in answers:
+            if isinstance(generated, Working):
+                yield generated
+                continue
+            for offset in range(len(generated.faces)):
+                frame, crop = waiting.take()
+                face, mask = _finish(generated, offset, crop, template)
+                mask = soften_edge(mask, softness) * np.float32(weights[done])
+                yield paste_back(frame, face, mask, scene.alignment.matrices[done])
+                done += 1
 
 
 def _cut_windows(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import TYPE_CHECKING, cast
@@ -114,7 +114,7 @@ class DraftEngine:
         windows: Iterable[Window],
         settings: DraftSettings,
         rng: torch.Generator,
-    ) -> Iterator[Generated]:
+    ) -> Generator[Generated, None, None]:
         """Yield painted crops with their masks, one `Generated` per window."""
         person = study_person(scene)
         wanted = self.want(scene, person, settings)

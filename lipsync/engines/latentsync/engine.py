@@ -4,7 +4,7 @@ lower face in the latents of a picture codec, 16 frames at a time. https://arxiv
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -113,7 +113,7 @@ class LatentSyncEngine:
         windows: Iterable[Window],
         settings: LatentSyncSettings,
         rng: torch.Generator,
-    ) -> Iterator[Generated | Working]:
+    ) -> Generator[Generated | Working, None, None]:
         """Yield repainted faces; the mask is the template's."""
         from lipsync.engines.latentsync.networks import use_networks
         from lipsync.engines.latentsync.painter import paint_scene

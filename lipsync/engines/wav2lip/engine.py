@@ -4,7 +4,7 @@ frame by frame, from 0.2 s of the voice's mel. https://arxiv.org/abs/2008.10010
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
@@ -95,7 +95,7 @@ class Wav2LipEngine:
         windows: Iterable[Window],
         settings: Wav2LipSettings,
         rng: torch.Generator,
-    ) -> Iterator[Generated | Working]:
+    ) -> Generator[Generated | Working, None, None]:
         """Yield painted faces, a batch at a time; the mask is the template's, compat brings its
         hard rectangles. Nothing here is random."""
         from lipsync.engines.wav2lip.painter import paint_scene, use_generator
