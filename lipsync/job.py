@@ -69,6 +69,7 @@ _PREVIEW_SECONDS = 0.5
 _POLL_SECONDS = 0.1
 _SEGMENTS_KEPT = 16  # alignments that a job remembers
 _PART = "this part of the clip"
+_LOOKED = ("align", "crops")  # what an avatar's making does once the faces are found
 
 
 class Cancelled(Exception):  # noqa: N818 — not an error, a wish
@@ -160,10 +161,12 @@ def recall_face(
     A part shows who the whole result would show.
     """
     clock.begin("faces")
+    total = job.clip.num_frames
 
     def tell(step: Step) -> Progress:
         _stop_at_bad(hearing)
-        return Progress("faces", step.done, step.total)
+        looked = step.done if step.stage == "faces" else total if step.stage in _LOOKED else 0
+        return Progress("faces", looked, total)
 
     prepared, notes = yield from map_steps(tell, preparing)
     track = choose_face(

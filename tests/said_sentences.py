@@ -26,6 +26,7 @@ _UNSAID = {
     # what resident parts are called, and the files they come from
     *("UNet {}{}", " compiled", "VAE {}", "Whisper encoder {}", "Wav2Lip {} {}"),
     *("sd-vae-ft-mse", "whisper-tiny", "whisper-small"),
+    "~/Library/Application Support",
 }
 
 

@@ -264,7 +264,7 @@ def _keep_portrait(
         (frame,) = read_frames(clip, [row])
         picture = face_thumbnail(frame, track.boxes[row], _PORTRAIT_SIDE)
         Image.fromarray(picture).save(folder / THUMBNAIL)
-        yield Step("crops", 1, 1)
+        yield Step("align", 0, len(tracks.landmarks))
         return {}
 
     return _keep(store, key, PORTRAIT, {}, draw, faults)

@@ -96,7 +96,8 @@ class AvatarStore:
 
         None is the user's data folder, see `places.data_folder`.
         """
-        self.folder = (data_folder() if home is None else home.absolute()) / "avatars"
+        self.home = data_folder() if home is None else home.absolute()  # what `Request.home` takes
+        self.folder = self.home / "avatars"
         self._hashed: dict[_Stamp, str] = {}  # what was read -> SHA-256
         self._checked: set[_Stamp] = set()  # what was found sound
 
@@ -362,7 +363,7 @@ class AvatarStore:
         try:
             parts = tuple(self.parts(named.key))
             if not self.part(named.key, PORTRAIT).is_dir():
-                fault = f"{THUMBNAIL} is missing"
+                fault = "its picture is missing"
                 raise DamagedError(fault)
         except DamagedError:
             if not is_lenient:
