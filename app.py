@@ -14,8 +14,7 @@ def parse_arguments(words: list[str] | None = None) -> argparse.Namespace:
     """Return what was asked for; environment variables, Gradio's and ours, give the defaults."""
     parser = argparse.ArgumentParser(description="Lipsync Studio in the browser.")
     parser.add_argument("--host", default=os.environ.get("GRADIO_SERVER_NAME", "127.0.0.1"))
-    port = int(os.environ.get("GRADIO_SERVER_PORT", "7860"))
-    parser.add_argument("--port", type=int, default=port)
+    parser.add_argument("--port", type=int, default=os.environ.get("GRADIO_SERVER_PORT", "7860"))
     idle = os.environ.get("LIPSYNC_IDLE_RELEASE", "")
     parser.add_argument("--idle-release", metavar="MIN", default=idle, help="default: never")
     return parser.parse_args(words)

@@ -39,6 +39,17 @@ from lipsync.weights import describe_size
 
 log = logging.getLogger(__name__)
 
+# where each stage starts on the whole bar
+_STAGES = {
+    "probe": 0.0,
+    "wait": 0.0,
+    "check": 0.0,
+    "copy": 0.03,
+    "faces": 0.08,
+    "align": 0.9,
+    "crops": 0.92,
+}
+
 Kind = Literal["use", "delete"]
 
 
@@ -294,14 +305,18 @@ def _show(
     """Turn the progress into updates of the status; return the avatar, None where it was
     cancelled."""
     throttle = Throttle()
+    reached = 0.0  # files are read again in between, which is no way back
 
     def tell(progress: Progress) -> list[Any] | None:
+        nonlocal reached
+        reached = max(reached, cards.overall_share(progress, _STAGES))
         if not throttle.is_due():
             return None
         left = progress.seconds_left
         told = "" if left is None else words("run.left", time=cards.say_wait(words, left))
-        line = words("avatars.creating", name=name, stage=words(f"run.stage-{progress.stage}"))
-        card = cards.low_card(words, line, progress.share, told)
+        doing = words(f"avatars.stage-{progress.stage}")
+        line = words("avatars.creating", name=name, stage=doing)
+        card = cards.low_card(words, line, reached, told)
         return AvatarUpdates(status=shown(card)).as_list()
 
     return (yield from map_steps(tell, creating))

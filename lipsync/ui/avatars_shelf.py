@@ -30,8 +30,8 @@ _OWNER = "avatar"  # of every loan
 class Shelf:
     """The avatars of all visitors; every call names whose. Threads may share it.
 
-    `own` is the store that all visitors of a person's own machine have in common; where it is
-    None, each visitor has one below `root` and meets no other's. Those avatars go after
+    `own` is the store that the pipeline and all visitors of a person's own machine have in common;
+    where it is None, each visitor has one below `root` and meets no other's. Those avatars go after
     `keep_seconds`, and the oldest first where all visitors together have more than `keep_bytes`.
     """
 
@@ -56,6 +56,10 @@ class Shelf:
     def store(self, visitor: str) -> AvatarStore:
         """Return where the avatars of `visitor` are looked for; makes no folder."""
         return self.own if self.own is not None else AvatarStore(self._home(visitor))
+
+    def home_of(self, visitor: str) -> Path | None:
+        """Return what `Request.home` takes for a job of `visitor`; None = the pipeline's store."""
+        return None if self.own is not None else self._home(visitor)
 
     def open(self, visitor: str) -> AvatarStore:
         """Return where `visitor` may put one more avatar.

@@ -48,12 +48,15 @@ def progress_card(words: Words, progress: Progress) -> str:
     return _progress_html(words, stage, overall_share(progress), left, progress.preview)
 
 
-def overall_share(progress: Progress) -> float:
-    """Return how much of the whole job is done, in [0, 1]; it never falls from stage to stage."""
-    names = list(STAGES)
+def overall_share(progress: Progress, stages: Mapping[str, float] = STAGES) -> float:
+    """Return how much of the whole work is done, in [0, 1]; it never falls from stage to stage.
+
+    `stages` are those of the work, in order, with the share at which each of them begins.
+    """
+    names = list(stages)
     place = names.index(progress.stage)
-    start = STAGES[progress.stage]
-    stop = STAGES[names[place + 1]] if place + 1 < len(names) else 1.0
+    start = stages[progress.stage]
+    stop = stages[names[place + 1]] if place + 1 < len(names) else 1.0
     within = progress.share
     return start + (stop - start) * within
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from lipsync.errors import InputError
@@ -23,9 +24,11 @@ def expected_seconds(
     choices: Choices,
     selection: Selection,
     preview: bool = False,
+    home: Path | None = None,
 ) -> float | None:
     """Return how long the job, or its preview of some seconds, should take.
 
+    `home` is where the visitor's avatars are (see `Request`), of whose clips the faces are known.
     None without clip or voice, and where it would be refused: the run says why.
     """
     if clip is None or voice is None:
@@ -34,7 +37,7 @@ def expected_seconds(
         request = make_request(
             choices, selection, clip, voice, _NOT_WRITTEN, presets, preview=preview
         )
-        return pipeline.expect(request)
+        return pipeline.expect(replace(request, home=home))
     except InputError:
         return None
 
@@ -47,10 +50,11 @@ def expected_times(
     voice: Path | None,
     choices: Choices,
     selection: Selection,
+    home: Path | None = None,
 ) -> dict[str, str]:
     """Return preset name -> "about 12 s", for the cards' ``times``; each as if it were chosen.
 
-    A preset of which nothing is expected is left out.
+    A preset of which nothing is expected is left out; `home` is as in `expected_seconds`.
     """
     seconds: dict[tuple[object, ...], float | None] = {}  # presets of the same work share it
     times = {}
@@ -61,7 +65,8 @@ def expected_times(
             return {}
         work = (preset.engine, chosen.steps, chosen.fit)
         if work not in seconds:
-            seconds[work] = expected_seconds(pipeline, presets, clip, voice, chosen, selection)
+            brought = clip, voice, chosen, selection
+            seconds[work] = expected_seconds(pipeline, presets, *brought, home=home)
         expected = seconds[work]
         if expected is not None:
             times[name] = words("inputs.about", time=say_roughly(words, expected))

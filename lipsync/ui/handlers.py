@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -93,7 +93,8 @@ class Studio:
     def tell_times(self, request: gr.Request, *values: Any) -> Any:
         """Return the preset cards' update: how long each would take for what is chosen."""
         pipeline, brought = self._get_pipeline(), _read_inputs(values)
-        times = expected_times(words_for(request), pipeline, self._presets, *brought)
+        home = self._home_of(values)
+        times = expected_times(words_for(request), pipeline, self._presets, *brought, home=home)
         return gr.update(times=times)
 
     def announce(self, request: gr.Request, *values: Any) -> list[Any]:
@@ -149,6 +150,9 @@ class Studio:
         """Stop the job of a visitor who closed the page, so that the next one starts."""
         self._cancel(request)
 
+    def _home_of(self, values: tuple[Any, ...]) -> Path | None:
+        return self._shelf.home_of(_visitor_in(values))
+
     def _cancel(self, request: gr.Request) -> list[Job]:
         lines = session_of(request), repair_line(request)
         return [job for line in lines for job in self._jobs.cancel(line)]
@@ -157,7 +161,8 @@ class Studio:
         self, request: gr.Request, values: tuple[Any, ...], *, preview: bool
     ) -> list[Any]:
         pipeline, brought = self._get_pipeline(), _read_inputs(values)
-        seconds = expected_seconds(pipeline, self._presets, *brought, preview=preview)
+        home = self._home_of(values)
+        seconds = expected_seconds(pipeline, self._presets, *brought, preview=preview, home=home)
         self._jobs.cancel(repair_line(request))  # what it was made of leaves the stage
         self._jobs.announce(session_of(request), seconds)
         return updates.starting(cards.asked_card(words_for(request))).as_list()
@@ -196,8 +201,8 @@ class Studio:
             self._presets,
             preview=preview,
         )
-        _, _, visitor, *_ = values
-        visitor = read_visitor(visitor)
+        visitor = _visitor_in(values)
+        request = replace(request, home=self._shelf.home_of(visitor))
         return _Order(job, words, visitor, folder, choices, request, clip.name, voice.name)
 
     def _run(self, order: _Order) -> Iterator[JobUpdates]:
@@ -288,6 +293,11 @@ def _read_inputs(
         read_choices(*chosen),
         read_selection(panel, clip),
     )
+
+
+def _visitor_in(values: tuple[Any, ...]) -> str:
+    _, _, visitor, *_ = values
+    return read_visitor(visitor)
 
 
 def _throttled(steps: Iterator[Progress]) -> Iterator[Progress]:

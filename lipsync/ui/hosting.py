@@ -130,13 +130,15 @@ def make_residence(idle_release: str) -> Residence:
 def make_shelf(deployment: Deployment) -> Shelf:
     """Return where avatars lie: each visitor's own in an app among strangers, otherwise in the
     user's data folder, where the command line finds them too."""
-    return Shelf() if deployment.is_hosted else Shelf(AvatarStore())
+    return Shelf(_own_avatars(deployment))
 
 
 def make_pipeline(
     presets: Iterable[Preset], deployment: Deployment, residence: Residence
 ) -> LipSyncPipeline:
     """Return the pipeline of the app, made once when it starts; its models live in `residence`.
+
+    It knows the avatars of a person's own machine; those of strangers come with their jobs.
 
     On a machine that lends its card per job, the models of those `presets` that want a card and
     whose checkpoints are here are loaded now, as a loan is too short for that.
@@ -145,11 +147,12 @@ def make_pipeline(
     has_lent_card = import_spaces()
     from lipsync.pipeline import LipSyncPipeline
 
+    avatars = _own_avatars(deployment)
     if not has_lent_card:
-        return LipSyncPipeline(deployment.limits, residence=residence)
+        return LipSyncPipeline(deployment.limits, residence=residence, avatars=avatars)
     from lipsync.ui.lent import LentPipeline
 
-    pipeline = LentPipeline(deployment.limits, residence=residence)
+    pipeline = LentPipeline(deployment.limits, residence=residence, avatars=avatars)
     for preset in presets:
         if wants_card(preset.engine) and not absent_weights(preset, pipeline.store):
             pipeline.load(preset.engine, preset.settings)
@@ -180,6 +183,10 @@ def gpu_seconds(request: Request) -> int:
         length = min(length, request.part[1])
     work = length * float(request.fps or engine.spec.fps or _FPS) * pace
     return min(max(math.ceil(_GPU_START + _GPU_MARGIN * work), _GPU_LEAST), _GPU_MOST)
+
+
+def _own_avatars(deployment: Deployment) -> AvatarStore | None:
+    return None if deployment.is_hosted else AvatarStore()
 
 
 def _read_seconds(stated: str) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Mapping
 from contextlib import closing
 
+from lipsync.avatar.store import AvatarStore
 from lipsync.errors import LipsyncError
 from lipsync.media.probe import Limits
 from lipsync.pipeline import LipSyncPipeline
@@ -21,8 +22,9 @@ class LentPipeline(LipSyncPipeline):
         limits: Limits | None = None,
         engines: Mapping[str, Engine] | None = None,
         residence: Residence | None = None,
+        avatars: AvatarStore | None = None,
     ) -> None:
-        super().__init__(limits, engines, residence)
+        super().__init__(limits, engines, residence, avatars=avatars)
         self._lent = on_gpu(self._carry, gpu_seconds)
 
     def sync(self, request: Request) -> Generator[Progress, None, None]:
