@@ -95,7 +95,10 @@ def test_models_load_first_only_where_the_app_says_so() -> None:
 def test_cards_of_presets_without_models_are_grey_from_the_start(screen: gr.Blocks) -> None:
     (cards,) = [block for block in screen.blocks.values() if block.elem_id == "preset"]
     assert cards.value == "draft"
-    assert set(cards.props["absent"]) == {"latentsync-fast", "latentsync-1.5", "latentsync-1.6-hd"}
+    assert set(cards.props["absent"]) == {
+        *("latentsync-fast", "latentsync-1.5", "latentsync-1.6-hd"),
+        *("wav2lip", "wav2lip-gan"),
+    }
     assert cards.props["can_fetch"] is True
     built = build_ui(never, can_fetch=False)
     (cards,) = [block for block in built.blocks.values() if block.elem_id == "preset"]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from lipsync.residence import Residence
 
 _SIDE = 96  # px of the face that the network paints
-_CARD_PACE, _CPU_PACE = 0.004, 0.1  # seconds a frame, on a slow card and on two cores
+_CARD_PACE, _CPU_PACE = 0.004, 0.15  # seconds a frame, on a slow card and on two cores
 
 
 class Wav2LipEngine:
