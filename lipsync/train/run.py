@@ -25,6 +25,7 @@ from lipsync.media.output import output_errors, partial_file
 from lipsync.nn.checkpoint import read_file
 from lipsync.train.curves import KINDS, Curve, curve_path
 
+LEARNING_RATE = 1e-4  # published, of all three networks
 Plain = str | int | float | bool
 
 
@@ -157,7 +158,9 @@ def add_run_options(parser: argparse.ArgumentParser, *, batch: int, every: int, 
         metavar="N",
         help="channels of the first layer, all others in proportion; published and default: 32",
     )
-    parser.add_argument("--batch", type=_count, default=batch, metavar="N", help="windows a step")
+    parser.add_argument(
+        "--batch", type=_batch, default=batch, metavar="N", help="windows a step, 2 or more"
+    )
     parser.add_argument(
         "--every",
         type=_count,
@@ -167,6 +170,13 @@ def add_run_options(parser: argparse.ArgumentParser, *, batch: int, every: int, 
     )
     parser.add_argument(
         "--exam", type=_count, default=exam, metavar="N", help="windows of a validation"
+    )
+    parser.add_argument(
+        "--learning-rate",
+        type=_rate,
+        default=LEARNING_RATE,
+        metavar="X",
+        help="of Adam; default: 0.0001, as published; small networks bear 0.001",
     )
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument("--device", metavar="NAME", help="auto, cpu, cuda or cuda:1")
@@ -183,11 +193,28 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _batch(text: str) -> int:
+    batch = _count(text)
+    if batch < 2:
+        raise argparse.ArgumentTypeError("norms over a batch need 2 windows or more")
+    return batch
+
+
 def _width(text: str) -> int:
     width = _count(text)
     if width % 2:
         raise argparse.ArgumentTypeError(f"{text!r} is not even")
     return width
+
+
+def _rate(text: str) -> float:
+    try:
+        rate = float(text)
+    except ValueError:
+        rate = math.nan
+    if not 0 < rate < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a rate between 0 and 1, such as 0.0001")
+    return rate
 
 
 def _minutes(text: str) -> float:

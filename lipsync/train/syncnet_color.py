@@ -28,11 +28,10 @@ from lipsync.engines.wav2lip.expert import SyncExpert, stack_window
 from lipsync.engines.wav2lip.generator import Params
 from lipsync.train.losses import cosine_loss
 from lipsync.train.prepared import choose_split, fingerprint, open_videos
-from lipsync.train.run import Run, Until, add_run_options, read_until, run_recipe
+from lipsync.train.run import LEARNING_RATE, Run, Until, add_run_options, read_until, run_recipe
 from lipsync.train.windows import SyncBatch, Windows
 
 FILE = "lipsync_expert.pth"
-LEARNING_RATE = 1e-4
 EXAM_SEED = 0  # validation has the same windows whatever the run's seed
 CURVES = {"train": ("sync", "grad_norm"), "val": ("sync", "right")}
 
@@ -45,6 +44,7 @@ class Config:
     batch: int = 64  # windows
     every: int = 10_000  # steps from one validation to the next
     exam: int = 512  # windows of a validation
+    learning_rate: float = LEARNING_RATE
     seed: int = 0
 
 
@@ -55,7 +55,7 @@ class Trainee:
         with torch.random.fork_rng(devices=[]):  # the first weights, the only thing left to chance
             torch.manual_seed(config.seed)
             self.expert = SyncExpert(Params(config.width)).to(device)
-        self.optimizer = Adam(self.expert.parameters(), LEARNING_RATE)
+        self.optimizer = Adam(self.expert.parameters(), config.learning_rate)
 
     def export(self) -> dict[str, Any]:
         """Return its state under the published names."""
@@ -146,6 +146,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         batch=options.batch,
         every=options.every,
         exam=options.exam,
+        learning_rate=options.learning_rate,
         seed=options.seed,
     )
     until = read_until(options)

@@ -39,16 +39,14 @@ from lipsync.engines.wav2lip.generator import Generator, Params
 from lipsync.steps import exhaust
 from lipsync.train.losses import Shares, pixel_loss, quality_loss, sync_loss
 from lipsync.train.prepared import choose_split, fingerprint, open_videos
-from lipsync.train.run import Run, Until, add_run_options, read_until, run_recipe
+from lipsync.train.run import LEARNING_RATE, Run, Until, add_run_options, read_until, run_recipe
 from lipsync.train.windows import PUBLISHED_LEAD, Batch, Windows
 from lipsync.weights.ledger import hash_file
 
 FILE, GAN_FILE = "wav2lip.pth", "wav2lip_gan.pth"
-LEARNING_RATE = 1e-4
 BETAS = (0.9, 0.999)  # of Adam
 GAN_BETAS = (0.5, 0.999)  # of Adam for both networks, where there are two
 SYNC_SHARE, GAN_SYNC_SHARE, QUALITY_SHARE = 0.01, 0.03, 0.07
-SYNC_BELOW = 0.75  # the validation's sync loss from which on the expert takes part
 EXAM_SEED = 0  # validation has the same windows whatever the run's seed
 CURVES = {
     "train": ("l1", "sync", "quality", "total", "grad_norm", "filmed", "painted", "sync_share"),
@@ -65,7 +63,9 @@ class Config:
     batch: int = 16  # windows
     every: int = 3000  # steps from one validation to the next
     exam: int = 512  # windows of a validation
+    sync_below: float = 0.75  # a validation's sync loss, from which on the expert takes part
     lead: int = PUBLISHED_LEAD  # frames; see `windows`
+    learning_rate: float = LEARNING_RATE
     seed: int = 0
 
 
@@ -74,6 +74,7 @@ class SyncSchedule:
     """When the expert begins to take part; it never leaves again."""
 
     share: float  # from then on
+    below: float  # the validation's sync loss with which it begins
     is_on: bool = False
 
     @property
@@ -83,29 +84,29 @@ class SyncSchedule:
 
     def hear(self, exam_sync_loss: float) -> None:
         """Take note of a validation."""
-        self.is_on = self.is_on or exam_sync_loss < SYNC_BELOW
+        self.is_on = self.is_on or exam_sync_loss < self.below
 
 
 class Adversary:
     """The discriminator that learns beside the generator, and its optimizer."""
 
-    def __init__(self, params: Params, device: torch.device) -> None:
-        self.network = QualityDiscriminator(params).to(device)
-        self.optimizer = Adam(self.network.parameters(), LEARNING_RATE, GAN_BETAS)
+    def __init__(self, config: Config, device: torch.device) -> None:
+        self.network = QualityDiscriminator(Params(config.width)).to(device)
+        self.optimizer = Adam(self.network.parameters(), config.learning_rate, GAN_BETAS)
 
 
 class Trainee:
     """All that a run changes: the generator, its adversary if there is one, and the schedule."""
 
     def __init__(self, config: Config, device: torch.device) -> None:
-        params = Params(config.width)
         with torch.random.fork_rng(devices=[]):  # the first weights, the only thing left to chance
             torch.manual_seed(config.seed)
-            self.generator = Generator(params).to(device)
-            self.adversary = Adversary(params, device) if config.gan else None
+            self.generator = Generator(Params(config.width)).to(device)
+            self.adversary = Adversary(config, device) if config.gan else None
         betas = GAN_BETAS if config.gan else BETAS
-        self.optimizer = Adam(self.generator.parameters(), LEARNING_RATE, betas)
-        self.schedule = SyncSchedule(GAN_SYNC_SHARE if config.gan else SYNC_SHARE)
+        self.optimizer = Adam(self.generator.parameters(), config.learning_rate, betas)
+        share = GAN_SYNC_SHARE if config.gan else SYNC_SHARE
+        self.schedule = SyncSchedule(share, config.sync_below)
 
     def export(self) -> dict[str, Any]:
         """Return its state, the generator's under the published names."""
@@ -207,7 +208,7 @@ def train_adversary(adversary: Adversary, filmed: Tensor, painted: Tensor) -> di
     for loss in losses.values():
         loss.backward()
     adversary.optimizer.step()
-    return losses
+    return {name: loss.detach() for name, loss in losses.items()}
 
 
 def _examine(
@@ -265,6 +266,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         every=options.every,
         exam=options.exam,
         lead=options.lead,
+        learning_rate=options.learning_rate,
         seed=options.seed,
     )
     checkpoint = options.output / (GAN_FILE if options.gan else FILE)

@@ -1,0 +1,262 @@
+"""The generator's recipe at its smallest, with and without its adversary."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conformance_wav2lip_training import training_checks
+from golden_folder import Family
+from made_windows import make_folder, make_talking
+from training_runs import differences, read_rows
+
+from lipsync.cli.commands import main as command
+from lipsync.engines.wav2lip.convert import load_expert, load_generator
+from lipsync.engines.wav2lip.inference import open_generator
+from lipsync.errors import InputError
+from lipsync.nn.checkpoint import read_file
+from lipsync.train import syncnet_color
+from lipsync.train.prepared import new_faces, open_videos, write_video
+from lipsync.train.run import Until
+from lipsync.train.wav2lip import (
+    FILE,
+    GAN_SYNC_SHARE,
+    QUALITY_SHARE,
+    SYNC_SHARE,
+    Adversary,
+    Config,
+    SyncSchedule,
+    Trainee,
+    train,
+    train_adversary,
+    train_step,
+)
+from lipsync.train.windows import Batch, Windows
+
+GOLDEN = Path(__file__).resolve().parents[2] / "shared" / "golden" / "wav2lip"
+# an expert that has learnt nothing yet is worse than chance; the schedule is to begin all the same
+TINY = Config(width=2, batch=1, every=2, exam=1, sync_below=9.0, seed=1)
+CPU = torch.device("cpu")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    make_talking(folder, 3)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def expert(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    checkpoint = tmp_path_factory.mktemp("expert") / syncnet_color.FILE
+    config = syncnet_color.Config(width=2, batch=2, exam=2)
+    syncnet_color.train(data, checkpoint, config, Until(1), "cpu")
+    return checkpoint
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["plain", "gan"])
+def config(request: pytest.FixtureRequest) -> Config:
+    return replace(TINY, gan=request.param)
+
+
+@pytest.fixture(scope="module")
+def straight(
+    data: Path, expert: Path, config: Config, tmp_path_factory: pytest.TempPathFactory
+) -> Path:
+    """The checkpoint of four steps without a stop."""
+    checkpoint = tmp_path_factory.mktemp("straight") / FILE
+    train(data, checkpoint, expert, config, Until(4), "cpu")
+    return checkpoint
+
+
+@pytest.fixture
+def batch(data: Path) -> Batch:
+    return Windows(open_videos(data), seed=1).batch(0, 2)
+
+
+def test_going_on_is_as_if_it_had_never_stopped(
+    data: Path, expert: Path, config: Config, straight: Path, tmp_path: Path
+) -> None:
+    """Stopped where a validation was due, and in between, where it may change nothing."""
+    for steps in (2, 3, 4):
+        train(data, tmp_path / FILE, expert, config, Until(steps), "cpu")
+    assert differences(straight, tmp_path / FILE) == []
+    assert read_rows(tmp_path / FILE, "train") == read_rows(straight, "train")
+    looks = read_rows(tmp_path / FILE, "val")
+    assert [row["step"] for row in looks] == ["0", "2", "3", "4"]
+    assert [row for row in looks if row["step"] != "3"] == read_rows(straight, "val")
+
+
+def test_the_expert_comes_in_with_a_validation(straight: Path, config: Config) -> None:
+    share = GAN_SYNC_SHARE if config.gan else SYNC_SHARE
+    rows = read_rows(straight, "train")
+    assert [float(row["sync_share"]) for row in rows] == [0, 0, share, share]
+    assert [row["sync"] == "" for row in rows] == [True, True, False, False]
+    assert read_file(straight)["sync_is_on"]
+
+
+def test_it_stays_out_while_lips_do_not_fit(data: Path, expert: Path, tmp_path: Path) -> None:
+    train(data, tmp_path / FILE, expert, replace(TINY, sync_below=0.0), Until(3), "cpu")
+    assert {row["sync_share"] for row in read_rows(tmp_path / FILE, "train")} == {"0"}
+    assert not read_file(tmp_path / FILE)["sync_is_on"]
+
+
+def test_every_part_of_the_loss_counts_as_it_should(straight: Path, config: Config) -> None:
+    quality = QUALITY_SHARE if config.gan else 0.0
+    for row in read_rows(straight, "train"):
+        share, l1, total = (float(row[name]) for name in ("sync_share", "l1", "total"))
+        parts = share * float(row["sync"] or 0) + quality * float(row["quality"] or 0)
+        assert total == pytest.approx(parts + (1 - share - quality) * l1, abs=1e-6)
+        assert (row["filmed"] != "") == (row["painted"] != "") == config.gan
+
+
+def test_the_engine_takes_the_checkpoint(straight: Path, batch: Batch) -> None:
+    kept = read_file(straight)
+    assert (kept["global_step"], kept["global_epoch"]) == (4, 4)
+    generator = load_generator(straight)
+    assert generator.params.width == TINY.width
+    mels, faces = batch.own_mels[:, 0], batch.faces[:, :, 0]
+    with torch.inference_mode():
+        wanted = generator(mels, faces)
+    painted = open_generator(straight, CPU)(mels, faces)
+    assert painted.shape == (2, 3, 96, 96)
+    assert torch.allclose(painted, wanted, atol=2e-5)
+
+
+def test_the_schedule_never_goes_back() -> None:
+    schedule = SyncSchedule(0.03, below=0.75)
+    shares = []
+    for heard in (0.9, 0.75, 0.74, 0.9, math.nan):
+        schedule.hear(heard)
+        shares.append(schedule.now)
+    assert shares == [0, 0, 0.03, 0.03, 0.03]
+
+
+def test_the_expert_is_left_as_it_was(data: Path, expert: Path, batch: Batch) -> None:
+    """Frozen, and in eval mode: its batch norms do not drift, as they did in the published way."""
+    judge = load_expert(expert)
+    before = {name: value.clone() for name, value in judge.state_dict().items()}
+    trainee = Trainee(TINY, CPU)
+    trainee.schedule.is_on = True
+    values = train_step(trainee, judge, batch)
+    assert values["sync"] > 0
+    assert not judge.training
+    assert all(torch.equal(before[name], value) for name, value in judge.state_dict().items())
+    assert all(parameter.grad is None for parameter in judge.parameters())
+
+
+def test_the_adversary_learns_from_both_kinds_of_faces(batch: Batch) -> None:
+    adversary = Adversary(TINY, CPU)
+    parameters = list(adversary.network.parameters())
+    adversary.optimizer = torch.optim.SGD(parameters, lr=1.0)
+    painted = 1 - batch.filmed
+    answers = [adversary.network(faces) for faces in (batch.filmed, painted)]
+    wanted = -answers[0].log().mean() - (1 - answers[1]).log().mean()
+    gradients = torch.autograd.grad(wanted, parameters)
+    expected = [p.detach() - g for p, g in zip(parameters, gradients, strict=True)]
+    for parameter in parameters:
+        parameter.grad = torch.ones_like(parameter)  # as the generator's step leaves something
+    losses = train_adversary(adversary, batch.filmed, painted)
+    assert float(sum(losses.values())) == pytest.approx(wanted.item())
+    for parameter, value in zip(parameters, expected, strict=True):
+        assert torch.allclose(parameter, value, atol=1e-6)
+
+
+def test_the_adversary_moves_with_the_generator_and_judges_it(expert: Path, batch: Batch) -> None:
+    trainee = Trainee(replace(TINY, gan=True), CPU)
+    assert trainee.adversary is not None
+    before = [p.clone() for p in trainee.adversary.network.parameters()]
+    values = train_step(trainee, load_expert(expert), batch)
+    # before its own step, what it takes for filmed and for painted are two sides of one answer
+    assert math.exp(-values["quality"]) + math.exp(-values["painted"]) == pytest.approx(1, abs=0.02)
+    pairs = zip(before, trainee.adversary.network.parameters(), strict=True)
+    assert all(not torch.equal(old, new) for old, new in pairs)
+
+
+def test_it_learns_to_paint(expert: Path, batch: Batch) -> None:
+    trainee = Trainee(replace(TINY, learning_rate=0.03), CPU)
+    judge = load_expert(expert)
+    losses = [train_step(trainee, judge, batch)["l1"] for _ in range(10)]
+    assert losses[-1] < 0.6 * losses[0]
+
+
+def test_rows_after_the_last_checkpoint_are_written_again(
+    data: Path, expert: Path, tmp_path: Path
+) -> None:
+    checkpoint = tmp_path / FILE
+    train(data, checkpoint, expert, TINY, Until(2), "cpu")
+    curve = tmp_path / "wav2lip.train.csv"
+    cut = curve.read_text() + "3,1.0,0.5,,,0.5,0.1,,,0\n4,1.2,0."  # killed while it wrote
+    curve.write_text(cut)
+    train(data, checkpoint, expert, TINY, Until(3), "cpu")
+    rows = read_rows(checkpoint, "train")
+    assert [row["step"] for row in rows] == ["1", "2", "3"]
+    assert float(rows[2]["l1"]) != 0.5
+
+
+def test_a_run_that_is_done_changes_nothing(straight: Path, data: Path, expert: Path) -> None:
+    files = {path: path.read_bytes() for path in straight.parent.iterdir()}
+    config = replace(TINY, gan=bool(read_file(straight)["config"]["gan"]))
+    train(data, straight, expert, config, Until(4), "cpu")
+    assert {path: path.read_bytes() for path in straight.parent.iterdir()} == files
+
+
+def test_other_videos_or_another_expert_are_refused(
+    data: Path, expert: Path, tmp_path: Path
+) -> None:
+    checkpoint, more = tmp_path / "run" / FILE, tmp_path / "more"
+    train(data, checkpoint, expert, TINY, Until(1), "cpu")
+    make_talking(more, 4)
+    with pytest.raises(InputError, match=r"was trained with videos \w+, and now it is \w+;"):
+        train(more, checkpoint, expert, TINY, Until(2), "cpu")
+    other = tmp_path / "other.pth"
+    syncnet_color.train(
+        data, other, syncnet_color.Config(width=2, batch=2, exam=2, seed=9), Until(1), "cpu"
+    )
+    with pytest.raises(InputError, match="was trained with expert "):
+        train(data, checkpoint, other, TINY, Until(2), "cpu")
+
+
+def test_a_file_of_another_kind_is_not_overwritten(
+    data: Path, expert: Path, tmp_path: Path
+) -> None:
+    checkpoint = tmp_path / FILE
+    torch.save({"state_dict": {}}, checkpoint)
+    before = checkpoint.read_bytes()
+    with pytest.raises(InputError, match="no checkpoint of a training run made here"):
+        train(data, checkpoint, expert, TINY, Until(1), "cpu")
+    assert checkpoint.read_bytes() == before
+
+
+def test_a_loss_that_is_no_number_ends_the_run(expert: Path, tmp_path: Path) -> None:
+    for number in range(2):
+        folder = make_folder(tmp_path / "data", number)
+        faces = new_faces(folder, 20)
+        faces[...] = 9
+        mel = np.full((80, 80), np.nan if number else -4.0, np.float32)
+        write_video(folder, "a.mp4", [range(1, 21)], faces, mel)
+    with pytest.raises(InputError, match="Training has diverged: at step 1 l1 is nan"):
+        train(tmp_path / "data", tmp_path / FILE, expert, TINY, Until(2), "cpu")
+    assert not (tmp_path / FILE).exists()
+
+
+def test_both_recipes_from_the_command_line(data: Path, tmp_path: Path) -> None:
+    small = ["--width", "2", "--batch", "2", "--exam", "2", "--steps", "1", "--device", "cpu"]
+    judge, painter = tmp_path / "expert", tmp_path / "wav2lip-gan"
+    assert command(["train", "syncnet-color", str(data), str(judge), *small]) == 0
+    line = ["train", "wav2lip", str(data), str(painter), *small, "--gan"]
+    assert command([*line, "--expert", str(judge / "lipsync_expert.pth")]) == 0
+    assert load_generator(painter / "wav2lip_gan.pth").params.width == 2
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not GOLDEN.is_dir(), reason="the recorded vectors are not here")
+def test_the_recorded_training_batch() -> None:
+    family = Family(GOLDEN / "forward.json", GOLDEN)
+    checks = list(training_checks(family))
+    assert len(checks) == 16
+    assert [str(check) for check in checks if not check.passed] == []
