@@ -139,9 +139,10 @@ def test_bounds_of_the_settings_are_those_of_the_engine() -> None:
                 make_settings("draft", {name: beyond})
 
 
-def test_every_setting_of_latentsync_is_in_its_table() -> None:
-    table = "".join(re.findall(r"^\| `.*?\|", section("LatentSync"), re.MULTILINE))
-    assert set(re.findall(r"`(\w+)`", table)) == set(vars(make_settings("latentsync", {})))
+@pytest.mark.parametrize("title", ["LatentSync", "Wav2Lip"])
+def test_every_setting_of_an_engine_is_in_its_table(title: str) -> None:
+    table = "".join(re.findall(r"^\| `.*?\|", section(title), re.MULTILINE))
+    assert set(re.findall(r"`(\w+)`", table)) == set(vars(make_settings(title.lower(), {})))
 
 
 def test_limits_of_a_host_are_those_stated() -> None:

@@ -1,9 +1,9 @@
 """The table of checkpoints: where each comes from, its size, its checksum and its licence.
 
 Sizes and checksums are those that the publishers state (the hub's file pages, the address of the
-file itself, the release's digest). Wav2Lip's authors publish neither: their files come from copies
-that others keep, and are those that every copy we know of holds. A checksum of None would be recorded at the first download and
-checked ever after; every file of today's table has one.
+file itself, the release's digest). Wav2Lip's authors publish neither: its files are fetched from
+copies that others keep, all of one checksum as far as is known. A checksum of None would be
+recorded at the first download and checked ever after; every file of today's table has one.
 """
 
 from __future__ import annotations
