@@ -38,7 +38,8 @@ def test_no_file_appears_beside_the_source(screen: gr.Blocks) -> None:
 def test_building_loads_no_model() -> None:
     code = (
         "import sys; from lipsync.ui.layout import build_ui; build_ui(print);"
-        "print([name for name in ('mediapipe', 'silero_vad', 'pocketsphinx', 'lipsync.pipeline')"
+        "print([name for name in ('mediapipe', 'silero_vad', 'pocketsphinx', 'scipy', 'torch',"
+        " 'lipsync.pipeline')"
         " if name in sys.modules])"
     )
     done = subprocess.run(

@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from lipsync.engines.draft.cavity import Light
-from lipsync.engines.draft.choice import OWN, OWN_DRIFT, Lender, choose_lenders, likeness_cost
-from lipsync.engines.draft.mesh import CONTROL
-from lipsync.engines.draft.motion import Motion, Person, plan_motion, study_person, want_mouth
-from lipsync.engines.draft.paint import MouthPicture, own_mouth, paint_frame, read_light
-from lipsync.face.mouth import fit_pose, head_angles, measure_canonical
 from lipsync.threads import one_thread
 from lipsync.types import Audio, Checkpoint, EngineSpec, Generated, Scene, Window
 
 if TYPE_CHECKING:
     import torch
 
+    from lipsync.engines.draft.motion import Person
     from lipsync.residence import Residence
 
 _NUM_REFERENCES = 72
@@ -37,15 +33,6 @@ class DraftSettings:
     width: float = field(
         default=1.0, metadata={"low": 0.0, "high": 2.0, "help": "how much it spreads and rounds"}
     )
-
-
-@dataclass(frozen=True)
-class _Gallery:
-    """The scene's references, measured."""
-
-    pictures: list[MouthPicture]
-    shapes: np.ndarray  # (K, 2) opening and width, IOD
-    angles: np.ndarray  # (K, 3) degrees
 
 
 class DraftEngine:
@@ -104,6 +91,8 @@ class DraftEngine:
 
     def want(self, scene: Scene, person: Person, settings: DraftSettings) -> np.ndarray:
         """Return (T, 3) the mouth that each frame of the scene should show, see `want_mouth`."""
+        from lipsync.engines.draft.motion import want_mouth
+
         return want_mouth(
             heard_by(scene), person, float(scene.fps), settings.amplitude, settings.width
         )
@@ -116,78 +105,11 @@ class DraftEngine:
         rng: torch.Generator,
     ) -> Generator[Generated, None, None]:
         """Yield painted crops with their masks, one `Generated` per window."""
-        person = study_person(scene)
-        wanted = self.want(scene, person, settings)
-        gallery = _measure_references(scene, person)
-        frames = _planned_frames(plan_motion(scene, person, wanted), gallery)
-        light: Light | None = None
-        for window in windows:
-            painted = []
-            with one_thread():
-                for offset, face in enumerate(window.faces):
-                    plan = next(frames)
-                    matrix = scene.alignment.matrices[window.start + offset]
-                    source, target = (p @ matrix[:, :2].T + matrix[:, 2] for p in plan.points)
-                    light = light or read_light(face, source, plan.unit)
-                    lenders = [
-                        (_lend(lender, gallery, face, source, plan.unit), lender.share)
-                        for lender in plan.lenders
-                    ]
-                    painted.append(paint_frame(face, source, target, lenders, plan.unit, light))
-            yield Generated(
-                np.stack([one.face for one in painted]), np.stack([one.mask for one in painted])
-            )
+        from lipsync.engines.draft.painter import paint_scene
+
+        yield from paint_scene(scene, windows, partial(self.want, scene, settings=settings))
 
 
 def heard_by(scene: Scene) -> np.ndarray:
     """Return (T, 5) float32: what `DraftEngine.encode_audio` has given for the scene."""
     return cast("torch.Tensor", scene.features).numpy()
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """Everything about one frame but its pixels."""
-
-    points: tuple[np.ndarray, np.ndarray]  # source and target, (C, 2) frame px
-    unit: float  # px per IOD
-    lenders: tuple[Lender, ...]
-
-
-def _planned_frames(motions: Iterator[Motion], gallery: _Gallery) -> Iterator[_Plan]:
-    for motion in motions:
-        cost = likeness_cost(motion.wanted, motion.angles, gallery.shapes, gallery.angles)
-        own = np.stack(
-            [
-                likeness_cost(
-                    motion.wanted[t : t + 1],
-                    motion.angles[t : t + 1],
-                    motion.own[t : t + 1],
-                    motion.angles[t : t + 1],
-                )[0]
-                for t in range(len(motion.wanted))
-            ]
-        )
-        chosen = choose_lenders(np.concatenate([own + OWN_DRIFT, cost], axis=1))
-        for t, lenders in enumerate(chosen):
-            yield _Plan((motion.source[t], motion.target[t]), float(motion.scale[t]), lenders)
-
-
-def _lend(
-    lender: Lender, gallery: _Gallery, face: np.ndarray, source: np.ndarray, unit: float
-) -> MouthPicture:
-    if lender.state == OWN:
-        return own_mouth(face, source, unit)
-    return gallery.pictures[lender.state - 1]
-
-
-def _measure_references(scene: Scene, person: Person) -> _Gallery:
-    if not scene.references:
-        return _Gallery([], np.zeros((0, 2)), np.zeros((0, 3)))
-    points = np.stack([reference.landmarks for reference in scene.references])
-    pose = fit_pose(points, person.face)
-    shapes = measure_canonical(pose.to_canonical(points))[:, :2]
-    pictures = [
-        MouthPicture(reference.image, reference.landmarks[CONTROL, :2])
-        for reference in scene.references
-    ]
-    return _Gallery(pictures, shapes, head_angles(pose.rotation))
