@@ -42,7 +42,7 @@ from lipsync.avatar.sealed import (
     open_sealed,
     seal_folder,
 )
-from lipsync.avatar.store import Avatar, AvatarStore
+from lipsync.avatar.store import Avatar, AvatarStore, check_name
 from lipsync.errors import InputError, OutputError
 from lipsync.face.align import TEMPLATES, crop_face
 from lipsync.face.detect import Detector
@@ -84,7 +84,7 @@ def create(
     and leaves nothing. Raises InputError where the name will not do or no face is found,
     OutputError where the store cannot be written.
     """
-    store.check_free(name)
+    check_name(name)  # before anything is read
     size = clip.path.stat().st_size
     with _storing(store):
         key = yield from map_steps(lambda done: Step("check", done, size), store.hash(clip.path))
