@@ -6,13 +6,13 @@ from collections.abc import Callable, Iterator, Mapping
 
 import torch
 from golden_folder import Check, Family, Skip
+from published_s3fd import S3FD
 from published_sfd import S3FDNet
 from torch import nn
 
 from lipsync.engines.wav2lip.discriminator import QualityDiscriminator
 from lipsync.engines.wav2lip.expert import SyncExpert
 from lipsync.engines.wav2lip.generator import Generator
-from lipsync.engines.wav2lip.s3fd import S3FD
 from lipsync.score.syncnet import SyncNet
 
 NETWORKS: Mapping[str, Callable[[], nn.Module]] = {

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from golden_folder import Check, Family, Skip, largest_error
 from golden_recipe import fill_weights, make_input
+from published_grids import Heads, prior_boxes
 from published_sfd import S3FDNet, detect_published, find_boxes
 
 from lipsync.face.boxes import keep_apart
-from lipsync.nn.s3fd import Heads, prior_boxes
 
 HEAD = 1e-4  # relative to the head's largest value
 BOX = 1e-4  # of the picture's side; scores

@@ -9,13 +9,13 @@ import torch
 from golden_folder import Check, Family, Skip, largest_error
 from golden_recipe import fill_weights, make_input
 from golden_sound import read_wave
+from published_s3fd import S3FD, detect_faces, pick_box
 from torch import Tensor, nn
 
 from lipsync.audio.mel import mel_filters, sync_mel
 from lipsync.engines.wav2lip.discriminator import QualityDiscriminator
 from lipsync.engines.wav2lip.expert import SyncExpert
 from lipsync.engines.wav2lip.generator import Generator
-from lipsync.engines.wav2lip.s3fd import S3FD, detect_faces, pick_box
 
 PAINTED = 2e-5  # absolute, of levels in [0, 1]
 HIDDEN = 1e-4  # absolute, of embeddings, logits and statistics of whole maps

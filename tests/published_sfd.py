@@ -11,11 +11,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
-
-from lipsync.face.boxes import keep_apart
-from lipsync.nn.s3fd import (
+from published_grids import (
     BACKGROUNDS,
     MAX_OVERLAP,
     MIN_SCORE,
@@ -24,6 +20,10 @@ from lipsync.nn.s3fd import (
     Heads,
     decode_heads,
 )
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lipsync.face.boxes import keep_apart
 
 _POOL, _CEIL_POOL = 0, -1  # among the widths: halve, the second one rounding up
 _WIDTHS = (

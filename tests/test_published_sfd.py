@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from published_grids import Heads, prior_boxes
 from published_sfd import S3FDNet, detect_published, find_boxes
 from torch import Tensor
-
-from lipsync.nn.s3fd import Heads, prior_boxes
 
 GRIDS = [(16, 24), (8, 12), (4, 6), (2, 3), (1, 2), (1, 1)]
 SIZE = (64, 96)

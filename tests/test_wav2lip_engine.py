@@ -18,7 +18,7 @@ from engine_scenes import cut_windows, faces_of, generate, hear, make_scene, par
 from made_faces import FPS, SIZE, frame_of, picture
 from standin_models import residence_of, write_wav2lip
 
-from lipsync.engines.wav2lip.chunks import chunk_starts, hear_voice, published_chunks, take_chunks
+from lipsync.engines.wav2lip.chunks import chunk_starts, hear_voice, published_starts, take_chunks
 from lipsync.engines.wav2lip.convert import load_generator
 from lipsync.engines.wav2lip.engine import Wav2LipEngine
 from lipsync.engines.wav2lip.folding import fold_norms
@@ -105,7 +105,8 @@ def test_each_frame_hears_its_own_window(engine: Wav2LipEngine, voice: Audio) ->
 def test_compat_hears_the_published_windows(engine: Wav2LipEngine, voice: Audio) -> None:
     """Where the clip has more frames than they are, the last one is held."""
     settings = quick(engine, preprocessing="compat")
-    wanted = published_chunks(hear_voice(voice), 25.0)
+    mel = hear_voice(voice)
+    wanted = take_chunks(mel, published_starts(mel.shape[1], 25.0))[:, 0]
     heard: Any = engine.encode_audio(voice, 60, FPS, settings, lambda: None)
     rows = heard.stack().numpy()[:, 0]
     assert len(wanted) < 60

@@ -10,7 +10,6 @@ from lipsync.engines.wav2lip.published import (
     crop_face,
     pad_boxes,
     paste_face,
-    shown_frames,
     smooth_boxes,
     stack_faces,
 )
@@ -48,11 +47,6 @@ def test_smoothing_truncates_and_leaves_its_input_alone() -> None:
     assert smooth_boxes(boxes)[0].tolist() == [1, 1, 1, 1]  # of 1.5
     assert boxes.tolist() == [[1, 1, 1, 1], [2, 2, 2, 2]]
     assert smooth_boxes(boxes[:0]).shape == (0, 4)
-
-
-def test_a_clip_that_is_too_short_begins_anew() -> None:
-    assert shown_frames(7, 3).tolist() == [0, 1, 2, 0, 1, 2, 0]
-    assert shown_frames(3, 1).tolist() == [0, 0, 0]
 
 
 def test_the_network_is_given_a_masked_face_and_a_whole_one_bgr() -> None:

@@ -1,1 +1,1 @@
-"""What several networks share: files of weights, and how grids of places mean boxes."""
+"""What several networks share: files of weights, taken wholly or not at all."""

@@ -76,8 +76,3 @@ def published_starts(num_columns: int, fps: float) -> np.ndarray:
     places = (np.arange(int(num_columns / step) + 2) * step).astype(np.int64)
     last = num_columns - COLUMNS
     return np.append(places[places <= last], last)
-
-
-def published_chunks(mel: np.ndarray, fps: float) -> np.ndarray:
-    """Return the windows of `published_starts`, (n, 80, 16) float32, of an (80, N) mel."""
-    return take_chunks(mel, published_starts(mel.shape[1], fps))[:, 0]

@@ -54,14 +54,6 @@ def smooth_boxes(boxes: np.ndarray) -> np.ndarray:
     return smooth
 
 
-def shown_frames(count: int, num_frames: int) -> np.ndarray:
-    """Return which frame of the clip each of `count` frames shows, (count,) int64.
-
-    Where the clip is too short it begins anew.
-    """
-    return np.arange(count, dtype=np.int64) % num_frames
-
-
 def crop_face(picture: np.ndarray, box: np.ndarray) -> np.ndarray:
     """Return the (96, 96, 3) uint8 face in the `box` x1 y1 x2 y2 of an (H, W, 3) uint8 picture."""
     left, top, right, bottom = box.tolist()

@@ -1,22 +1,15 @@
-"""S3FD, the face detector that goes with Wav2Lip: one whole box per frame, as was published.
+"""S3FD, the face detector that goes with Wav2Lip, for the vectors that were recorded with it.
 
-Only the published way needs it: our own finds faces by `face.detect`. It is not the network of
-SyncNet's file: other names, other colours, and a sixth layer whose wide edge makes the coarse grids
-larger than the picture. https://github.com/Rudrabha/Wav2Lip
+The program itself finds faces by `face.detect` or `face.insight`. This one gives one whole box per
+frame. It is not the network of SyncNet's file: other names, other colours, and a sixth layer whose
+wide edge makes the coarse grids larger than the picture. https://github.com/Rudrabha/Wav2Lip
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
-
-from lipsync.face.boxes import keep_apart
-from lipsync.nn.checkpoint import map_weights, take_weights
-from lipsync.nn.s3fd import (
+from published_grids import (
     BACKGROUNDS,
     MAX_OVERLAP,
     MIN_SCORE,
@@ -25,6 +18,10 @@ from lipsync.nn.s3fd import (
     Heads,
     decode_heads,
 )
+from torch import Tensor, nn
+from torch.nn import functional
+
+from lipsync.face.boxes import keep_apart
 
 _FACE_SCORE = 0.5  # of a box that is a face
 _LAST_PIXEL = np.array([0, 0, 1, 1])  # what a box covers of others goes to the end of its last px
@@ -113,17 +110,3 @@ def pick_box(faces: np.ndarray) -> np.ndarray | None:
     Corners left of or above the picture lie at its edge; fractions are cut off.
     """
     return np.maximum(faces[0, :4], 0).astype(np.int64) if len(faces) else None
-
-
-def load_s3fd(
-    path: Path, device: torch.device | str = "cpu", dtype: torch.dtype = torch.float32
-) -> S3FD:
-    """Build the detector with the weights of the published `s3fd-619a316812.pth`, ready to detect.
-
-    Raises InputError for a file that cannot be read or that belongs to another network.
-    """
-    state = map_weights(path)
-    with torch.device("meta"):
-        network = S3FD()
-    take_weights(network, state, part="Wav2Lip face detector", device=device, dtype=dtype)
-    return network
