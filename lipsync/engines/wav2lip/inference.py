@@ -1,8 +1,8 @@
 """Painting mouths with a generator from any file, in any precision, on the processor or a card.
 
 Backends: "eager" is the network as trained, all faces of a call at once. "folded" has the norms
-folded into the convolutions, channels innermost in memory and, on the processor, few faces at
-once, so that their maps stay in its caches. "onnxruntime" runs ONNX files, and checkpoints as such.
+folded into the convolutions, channels innermost in memory and, on the processor, blocks that take
+as many faces at once as suit its cache. "onnxruntime" runs ONNX files, and checkpoints as such.
 "auto" is folded for a checkpoint: the fastest within 2e-5 of eager float32 on processor and card.
 """
 
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from lipsync.device import precisions, require_memory
 from lipsync.engines.wav2lip.convert import load_generator
-from lipsync.engines.wav2lip.folding import fold_norms
+from lipsync.engines.wav2lip.folding import PartedGenerator, fold_norms
 from lipsync.engines.wav2lip.generator import Generator, Params
 from lipsync.engines.wav2lip.onnx_file import (
     FACE_ROW,
@@ -39,9 +39,12 @@ DTYPES: dict[Precision, torch.dtype] = {
 }
 
 _AUTO = "auto"
-_ON_PROCESSOR, _ON_CARD = 8, 64  # faces at once, folded
-_EAGER_FACES = 128  # that memory is asked for: the most that a caller of ours hands in
-_FACE_NUMBERS = 3_000_000  # of the maps of one face at the peak, at the published width
+_ON_PROCESSOR, _ON_CARD = 32, 64  # faces at once, folded
+_USUAL_FACES = 32  # of a call of the engine's
+# numbers that maps hold at the peak per face of the published width, and how often the weights are
+# in memory while a generator is opened, all measured
+_WHOLE_MAPS, _PARTED_MAPS = 5_000_000, 2_000_000
+_FOLDING_COPIES, _EXPORT_COPIES = 2, 7
 # flags of /proc/cpuinfo, of x86 and ARM: without one of them a half is slower than a whole
 _HALF_FLAGS: dict[Precision, frozenset[str]] = {
     "fp16": frozenset({"avx512_fp16", "amx_fp16", "asimdhp"}),
@@ -103,17 +106,19 @@ class TorchGenerator:
     """A generator that PyTorch runs."""
 
     def __init__(
-        self, network: Generator, device: torch.device, dtype: torch.dtype, at_once: int | None
+        self,
+        network: Generator | PartedGenerator,
+        device: torch.device,
+        dtype: torch.dtype,
+        at_once: int | None,
     ) -> None:
-        """Move the network; `at_once` faces go through it together, channels innermost.
+        """Move the network; `at_once` faces go through it together, channels innermost in memory.
 
         None: all of a call, in the usual order.
         """
         self._device, self._dtype, self._at_once = device, dtype, at_once
         self._layout = torch.preserve_format if at_once is None else torch.channels_last
         self._network = network.to(device, dtype)
-        if at_once is not None:
-            self._network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def paint(self, mels: Tensor, faces: Tensor) -> Tensor:
         """Return (B, 3, 96, 96) float32 on the network's device, B > 0."""
@@ -157,17 +162,22 @@ def open_generator(
         return _wrap(OnnxGenerator(path, path.name, device), path.name, device, precision)
     network = load_generator(path)
     if backend == "onnxruntime":
-        _require_memory(network, device, torch.float32, _ON_PROCESSOR, copies=3)
+        _require_memory(network, device, torch.float32, _PARTED_MAPS * _USUAL_FACES, _EXPORT_COPIES)
         model = make_onnx(fold_norms(network), torch.float32, {})
         return _wrap(OnnxGenerator(model, path.name, device), path.name, device, precision)
     used, notes = _choose_precision(precision, device)
     dtype = DTYPES[used]
     if backend == "eager":
-        _require_memory(network, device, dtype, _EAGER_FACES, copies=1)
+        _require_memory(network, device, dtype, _WHOLE_MAPS * _USUAL_FACES, 1)
         return LipGenerator(TorchGenerator(network, device, dtype, None), "eager", used, notes)
-    at_once = _ON_PROCESSOR if device.type == "cpu" else _ON_CARD
-    _require_memory(network, device, dtype, at_once, copies=2)
-    painter = TorchGenerator(fold_norms(network), device, dtype, at_once)
+    if device.type == "cpu":
+        _require_memory(network, device, dtype, _PARTED_MAPS * _ON_PROCESSOR, _FOLDING_COPIES)
+        painter = TorchGenerator(PartedGenerator(fold_norms(network)), device, dtype, _ON_PROCESSOR)
+    else:
+        _require_memory(network, device, dtype, _WHOLE_MAPS * _ON_CARD, 1)
+        folded = fold_norms(network)
+        folded.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        painter = TorchGenerator(folded, device, dtype, _ON_CARD)
     return LipGenerator(painter, "folded", used, notes)
 
 
@@ -215,12 +225,13 @@ def find_halves(cpuinfo: Path) -> tuple[Precision, ...]:
 
 
 def _require_memory(
-    network: Generator, device: torch.device, dtype: torch.dtype, faces: int, copies: int
+    network: Generator, device: torch.device, dtype: torch.dtype, maps: int, copies: int
 ) -> None:
-    """Raise InputError unless `copies` of the weights and the maps of `faces` have room."""
-    weights = sum(weight.numel() for weight in network.parameters()) * copies
-    maps = faces * _FACE_NUMBERS * network.params.width // Params().width
-    require_memory("Wav2Lip", (weights + maps) * dtype.itemsize, device)
+    """Raise InputError unless `copies` of the weights have room, and maps of `maps` numbers where
+    the network has the published width."""
+    weights = copies * sum(weight.numel() for weight in network.parameters())
+    scaled = maps * network.params.width // Params().width
+    require_memory("Wav2Lip", (weights + scaled) * dtype.itemsize, device)
 
 
 def _as_tensor(rows: np.ndarray | Tensor) -> Tensor:
