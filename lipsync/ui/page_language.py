@@ -8,8 +8,6 @@ locale that the handlers choose for the same visitor (`words.choose_locale`); sc
 
 from __future__ import annotations
 
-from starlette.datastructures import Headers
-
 from lipsync.ui.guard import Application, Message, Receive, Scope, Send
 from lipsync.ui.words import choose_locale
 
@@ -35,8 +33,8 @@ class PageLanguage:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        accepted = Headers(scope=scope).get("accept-language", "")
-        script = _SCRIPT.format(choose_locale(accepted)).encode()
+        accepted: bytes = dict(scope["headers"]).get(b"accept-language", b"")
+        script = _SCRIPT.format(choose_locale(accepted.decode("latin-1"))).encode()
         start: Message = {}  # of a page, kept until its length is known
         page = bytearray()
 
@@ -54,8 +52,8 @@ class PageLanguage:
 
 
 def _begins_page(message: Message) -> bool:
-    kind: str = Headers(raw=message["headers"]).get("content-type", "")
-    return message["status"] == 200 and kind.startswith("text/html")
+    kind: bytes = dict(message["headers"]).get(b"content-type", b"")
+    return message["status"] == 200 and kind.startswith(b"text/html")
 
 
 async def _send_page(send: Send, start: Message, page: bytes, script: bytes) -> None:
