@@ -250,8 +250,12 @@ def spec_of(references: int) -> EngineSpec:
 def test_an_engine_gets_the_landmarks_it_knows() -> None:
     check_detector("mediapipe", spec_of(0), "native")
     check_detector("mediapipe", spec_of(3), "latentsync")
-    check_detector("insightface", spec_of(0), "latentsync")
-    for spec, template in ((spec_of(0), "native"), (spec_of(3), "latentsync")):
+    for template in ("latentsync", "box"):
+        check_detector("insightface", spec_of(0), template)
+    for spec, template in (
+        *((spec_of(0), "native"), (spec_of(0), "wav2lip")),
+        (spec_of(3), "latentsync"),
+    ):
         with pytest.raises(InputError, match="The made engine needs MediaPipe's 478"):
             check_detector("insightface", spec, template)
     with pytest.raises(InputError, match="no face detector called 'dlib'"):
