@@ -31,6 +31,7 @@ PAGE = gr.Request(session_hash="ada", headers={"accept-language": "en"})
 CHINESE = gr.Request(session_hash="li", headers={"accept-language": "zh-CN"})
 PRESETS = {preset.name: preset for preset in load_presets([PRESETS_FOLDER], make_settings)[0]}
 DRAFT = asdict(Choices("draft")).values()
+NOTHING = [gr.skip()] * len(FIELDS)
 ADA, BOB = new_visitor(), new_visitor()
 
 
@@ -85,7 +86,9 @@ def create(
 ) -> Iterator[dict[str, Any]]:
     """Press *Create avatar*; yield the updates by name."""
     yield read(handlers.announce(page, visitor, name, str(clip)))
-    for updates in handlers.create(page, visitor, name, str(clip), *DRAFT):
+    steps = handlers.create(page, visitor, name, str(clip), *DRAFT)
+    assert next(steps) == NOTHING
+    for updates in steps:
         yield read(updates)
 
 
@@ -157,8 +160,9 @@ def test_nobody_uses_or_deletes_anothers(tmp_path: Path, shared: Shelf, name: st
         (trouble,) = widget["listing"]["troubles"]
         assert "Mona;" not in trouble  # whose it is, is not told
     if name:
-        with pytest.raises(gr.Error):
-            handlers.choose(PAGE, BOB, {"name": name})
+        choice, clip, lent = handlers.choose(PAGE, BOB, {"name": name})
+        assert (choice["names"], choice["value"]) == ([], {"name": ""})
+        assert [clip, lent] == [gr.skip()] * 2
     assert names_in(handlers.list_avatars(PAGE, ADA)) == ["Mona"]
 
 
@@ -266,7 +270,7 @@ def test_what_cannot_be_made_is_told_at_once(
     assert 'role="alert"' in told["status"]["value"]
     assert told["create"]["interactive"] is True
     # what follows in the queue has nothing to do
-    assert list(handlers.create(PAGE, ADA, name, brought, *DRAFT)) == []
+    assert list(handlers.create(PAGE, ADA, name, brought, *DRAFT)) == [NOTHING]
 
 
 def test_trouble_is_told_in_the_visitors_language(

@@ -139,6 +139,7 @@ class AvatarHandlers:
     ) -> Iterator[list[Any]]:
         """Create what was announced, for the engine of the settings `chosen`; yield updates."""
         words, line = words_for(request), _line_of(request)
+        yield AvatarUpdates().as_list()  # of no update at all Gradio makes empty components
         job = self._jobs.claim(line)
         if job is None:
             return
@@ -212,8 +213,7 @@ class AvatarHandlers:
     def choose(self, request: gr.Request, visitor: Any, choice: Any) -> list[Any]:
         """Use the avatar chosen in the tab that makes results, or none.
 
-        Return that list, the field of the clip and what was lent to it. Raises gr.Error where the
-        avatar is gone.
+        Return that list, the field of the clip and what was lent to it.
         """
         visitor, words = read_visitor(visitor), words_for(request)
         name = read_choice(choice)
@@ -221,7 +221,9 @@ class AvatarHandlers:
             return [gr.skip(), None, ""]
         with PlainWords(words) as trouble:
             return self._use(visitor, name)
-        raise gr.Error(trouble.sentence or "", print_exception=False)
+        gr.Warning(trouble.sentence or "")  # it is gone, as the list says from now on
+        _, lists = self._relist(visitor, words)
+        return [lists | {"value": {"name": ""}}, gr.skip(), gr.skip()]
 
     def forget(self, clip: str | None, lent: str) -> Any:
         """Return the update of the list in the tab that makes results once the field of the clip

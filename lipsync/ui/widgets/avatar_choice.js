@@ -23,6 +23,7 @@ studio.widgets.avatar_choice = (element, props, trigger, watch) => {
 
   function choose() {
     props.value = { name: select.value };
+    tell(select.value); // the server's answer may say the same, which nobody is told of
     trigger("input");
   }
 

@@ -85,6 +85,7 @@
     }
 
     #ask(kind, { name }) {
+      this.#doomed = null; // answered: the list that comes back asks no more
       this.#count += 1;
       this.props.value = { kind, name, n: this.#count };
       this.trigger("input");
