@@ -9,8 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils import get_total_norm
 
 from lipsync.engines.wav2lip.discriminator import QualityDiscriminator
 from lipsync.engines.wav2lip.expert import SyncExpert, stack_window
@@ -56,3 +57,8 @@ def quality_loss(discriminator: QualityDiscriminator, faces: Tensor, *, as_filme
 def pixel_loss(painted: Tensor, filmed: Tensor) -> Tensor:
     """Return the mean absolute difference of two batches of faces: the reconstruction loss."""
     return functional.l1_loss(painted, filmed)
+
+
+def gradient_norm(network: nn.Module) -> Tensor:
+    """Return the length of all of a network's gradients as one vector, for the curves."""
+    return get_total_norm([p.grad for p in network.parameters() if p.grad is not None])

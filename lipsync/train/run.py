@@ -9,6 +9,7 @@ from seed and step (`windows`), and nothing else in a step is drawn at random.
 from __future__ import annotations
 
 import argparse
+import copy
 import math
 import sys
 import time
@@ -53,8 +54,8 @@ class Run:
         self._config = dict(config)
         with output_errors(checkpoint):
             checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        self.kept = self._read() if checkpoint.exists() else None  # None = begins now
-        kept = self.kept or {"global_step": 0, "seconds": 0.0}
+        self._kept = self._read() if checkpoint.exists() else None
+        kept = self._kept or {"global_step": 0, "seconds": 0.0}
         self.step = int(kept["global_step"])
         self._began = time.monotonic() - float(kept["seconds"])
         self._curves = {
@@ -77,6 +78,11 @@ class Run:
     def seconds(self) -> float:
         """Seconds of work behind the run, those before a stop included."""
         return time.monotonic() - self._began
+
+    def take_state(self) -> dict[str, Any] | None:
+        """Return what the checkpoint holds, and keep it no longer; None = the run begins now."""
+        kept, self._kept = self._kept, None
+        return kept
 
     def goes_on(self, until: Until) -> bool:
         """Tell whether another step is due."""
@@ -112,7 +118,8 @@ class Run:
             torch.save(content, file)
 
     def _read(self) -> dict[str, Any]:
-        kept = read_file(self._checkpoint)
+        # copied out of the mapped file, which people may overwrite while the run goes on
+        kept = copy.deepcopy(read_file(self._checkpoint))
         if not isinstance(kept, dict) or not isinstance(kept.get("config"), dict):
             raise InputError(
                 f"{self._checkpoint} is no checkpoint of a training run made here, so it cannot go "

@@ -26,13 +26,12 @@ from torch.optim import Adam
 from lipsync.device import choose_device
 from lipsync.engines.wav2lip.expert import SyncExpert, stack_window
 from lipsync.engines.wav2lip.generator import Params
-from lipsync.train.losses import cosine_loss
+from lipsync.train.losses import cosine_loss, gradient_norm
 from lipsync.train.prepared import choose_split, fingerprint, open_videos
 from lipsync.train.run import LEARNING_RATE, Run, Until, add_run_options, read_until, run_recipe
-from lipsync.train.windows import SyncBatch, Windows
+from lipsync.train.windows import EXAM_SEED, SyncBatch, Windows
 
 FILE = "lipsync_expert.pth"
-EXAM_SEED = 0  # validation has the same windows whatever the run's seed
 CURVES = {"train": ("sync", "grad_norm"), "val": ("sync", "right")}
 
 
@@ -81,8 +80,8 @@ def train(
     trainee = Trainee(config, place)
     facts = {**asdict(config), "videos": fingerprint(videos)}
     with Run(checkpoint, facts, CURVES) as run:
-        if run.kept is not None:
-            trainee.restore(run.kept)
+        if (state := run.take_state()) is not None:
+            trainee.restore(state)
         else:
             _examine(run, trainee, exam, config, place)
         going = run.goes_on(until)
@@ -104,8 +103,7 @@ def train_step(trainee: Trainee, batch: SyncBatch) -> dict[str, float]:
     loss = cosine_loss(heard, seen, batch.together)
     trainee.optimizer.zero_grad()
     loss.backward()
-    gradients = [p.grad for p in trainee.expert.parameters() if p.grad is not None]
-    norm = torch.nn.utils.get_total_norm(gradients)
+    norm = gradient_norm(trainee.expert)
     trainee.optimizer.step()
     return {"sync": loss.item(), "grad_norm": norm.item()}
 

@@ -8,13 +8,13 @@ Writes ``wav2lip.pth`` (``wav2lip_gan.pth`` with ``--gan``) and its curves into 
 same command goes on from there, bit for bit as if it had never stopped (on a card as far as its
 kernels repeat themselves), and the file is one the engine takes.
 
-Where this differs from the published training (SHARES and losses are its own):
+Losses, their shares and Adam's settings are the published ones. What differs:
 
 * The expert is frozen *and in eval mode*. The published files never say so: its weights stay, but
   its batch norms use each batch's own statistics and their running ones drift, so that the judge of
   a window depends on the other windows of its batch, and on how long it has been judging.
-* The weight of the expert's loss is in the checkpoint. In the published training a resumed run
-  starts again at 0.
+* Whether the expert takes part yet is in the checkpoint, as is the adversary. In the published
+  training a resumed run starts again without it, until the next validation.
 * Validation sees the same windows every time, and the untrained network too.
 """
 
@@ -37,17 +37,16 @@ from lipsync.engines.wav2lip.discriminator import QualityDiscriminator
 from lipsync.engines.wav2lip.expert import SyncExpert
 from lipsync.engines.wav2lip.generator import Generator, Params
 from lipsync.steps import exhaust
-from lipsync.train.losses import Shares, pixel_loss, quality_loss, sync_loss
+from lipsync.train.losses import Shares, gradient_norm, pixel_loss, quality_loss, sync_loss
 from lipsync.train.prepared import choose_split, fingerprint, open_videos
 from lipsync.train.run import LEARNING_RATE, Run, Until, add_run_options, read_until, run_recipe
-from lipsync.train.windows import PUBLISHED_LEAD, Batch, Windows
+from lipsync.train.windows import EXAM_SEED, PUBLISHED_LEAD, Batch, Windows
 from lipsync.weights.ledger import hash_file
 
 FILE, GAN_FILE = "wav2lip.pth", "wav2lip_gan.pth"
 BETAS = (0.9, 0.999)  # of Adam
 GAN_BETAS = (0.5, 0.999)  # of Adam for both networks, where there are two
 SYNC_SHARE, GAN_SYNC_SHARE, QUALITY_SHARE = 0.01, 0.03, 0.07
-EXAM_SEED = 0  # validation has the same windows whatever the run's seed
 CURVES = {
     "train": ("l1", "sync", "quality", "total", "grad_norm", "filmed", "painted", "sync_share"),
     "val": ("l1", "sync"),
@@ -154,8 +153,8 @@ def train(
         "expert": exhaust(hash_file(expert_file))[:16],
     }
     with Run(checkpoint, facts, CURVES) as run:
-        if run.kept is not None:
-            trainee.restore(run.kept)
+        if (state := run.take_state()) is not None:
+            trainee.restore(state)
         else:
             _examine(run, trainee, expert, exam, config, place)
         going = run.goes_on(until)
@@ -190,8 +189,7 @@ def train_step(trainee: Trainee, expert: SyncExpert, batch: Batch) -> dict[str, 
     parts["total"] = shares.mix(parts.get("sync", 0.0), parts["l1"], parts.get("quality", 0.0))
     trainee.optimizer.zero_grad()
     parts["total"].backward()
-    gradients = [p.grad for p in generator.parameters() if p.grad is not None]
-    parts["grad_norm"] = torch.nn.utils.get_total_norm(gradients)
+    parts["grad_norm"] = gradient_norm(generator)
     trainee.optimizer.step()
     if adversary is not None:
         parts |= train_adversary(adversary, batch.filmed, painted.detach())
