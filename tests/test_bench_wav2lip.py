@@ -13,6 +13,7 @@ from lipsync.bench import wav2lip as bench
 from lipsync.engines.wav2lip import inference
 from lipsync.engines.wav2lip.convert import load_generator
 from lipsync.engines.wav2lip.generator import Generator
+from lipsync.errors import InputError
 
 CPU = torch.device("cpu")
 
@@ -50,7 +51,7 @@ def test_another_network_shows_as_a_difference(tmp_path: Path) -> None:
 
 
 def test_the_command_prints_a_table_and_json(capsys: pytest.CaptureFixture[str]) -> None:
-    options = ["--batches", "2", "--repeats", "1", "--device", "cpu"]
+    options = ["--only", "generator", "--batches", "2", "--repeats", "1", "--device", "cpu"]
     assert bench.main(options, TINY) == 0
     printed = capsys.readouterr().out
     assert "faces/s" in printed
@@ -60,5 +61,25 @@ def test_the_command_prints_a_table_and_json(capsys: pytest.CaptureFixture[str])
     assert report["machine"]
     assert {speed["batch"] for speed in report["speeds"]} == {2}
     assert {"eager fp32", "folded fp32"} <= {speed["way"] for speed in report["speeds"]}
+    assert report["speech"] == []
     with pytest.raises(SystemExit):
         bench.main(["--batches", "0"])
+
+
+@pytest.mark.slow
+def test_a_speech_with_an_avatar_is_compared(
+    face_clip: Path, short_voice: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["--only", "avatar", "--device", "cpu", "--json"]
+    files = ["--clip", str(face_clip), "--voice", str(short_voice)]
+    assert bench.main([*options, *files], TINY) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["speeds"] == []
+    assert [row["unit"] for row in report["speech"]] == ["s"] * 3
+    assert all("wav2lip" in row["step"] for row in report["speech"])
+    assert all(row["ours"] > 0 and row["plain"] > 0 for row in report["speech"])
+
+
+def test_an_absent_clip_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"There is no file .*away\.mp4; name a talking clip"):
+        bench.main(["--only", "avatar", "--clip", str(tmp_path / "away.mp4")], TINY)

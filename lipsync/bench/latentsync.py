@@ -21,7 +21,7 @@ from lipsync.bench.face_rows import find_clip, make_portrait, measure_faces, ope
 from lipsync.bench.footprint import run_apart
 from lipsync.bench.full_size import FULL, Painted, Pass, measure_painting
 from lipsync.bench.network_rows import measure_unet, measure_vae, measure_whisper
-from lipsync.bench.rows import Row, describe_machine
+from lipsync.bench.rows import Row, describe_machine, describe_row
 from lipsync.bench.small_networks import SMALL, Sizes
 from lipsync.device import choose_device, choose_dtype, count_cards
 from lipsync.engines.latentsync.sampling import Sampling
@@ -99,13 +99,7 @@ def measure_full_size() -> Iterator[Pass]:
 def describe(measured: Measured) -> str:
     """Return the line of the table."""
     if isinstance(measured, Row):
-        line = (
-            f"{measured.step:56} {measured.ours:9.2f} {measured.plain:9.2f} {measured.ratio:6.3f}  "
-            f"{measured.unit}; plain: {measured.rival}"
-        )
-        if measured.difference is None:
-            return line
-        return f"{line}; apart {measured.difference:.2g} {measured.difference_unit}"
+        return describe_row(measured)
     if isinstance(measured, Distance):
         return (
             f"{measured.name:56} {measured.seconds:9.2f} s, {measured.speed:5.2f} times as fast; "

@@ -76,6 +76,17 @@ def cpu_seconds(work: Callable[[], object]) -> float:
     return time.process_time() - begun
 
 
+def describe_row(row: Row) -> str:
+    """Return the line of a table: ours, plain, their ratio, and what they are."""
+    line = (
+        f"{row.step:56} {row.ours:9.2f} {row.plain:9.2f} {row.ratio:6.3f}  "
+        f"{row.unit}; plain: {row.rival}"
+    )
+    if row.difference is None:
+        return line
+    return f"{line}; apart {row.difference:.2g} {row.difference_unit}"
+
+
 def describe_machine() -> str:
     """Return the processor, its cores and PyTorch's version in one line."""
     cpu = platform.processor() or platform.machine()

@@ -2,7 +2,8 @@
 
 Random weights at the published size, or a checkpoint of yours; every backend and precision that is
 had here. All ways take turns, so that what else runs on the machine meets them alike; told are the
-medians of faces per second and of the ratios within a turn, by the clock and by CPU time.
+medians of faces per second and of the ratios within a turn, by the clock and by CPU time. Then a
+whole speech with an avatar, beside the same one without.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import json
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -20,14 +22,21 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lipsync.bench.rows import count, describe_machine
+from lipsync.bench.avatar_rows import measure_avatar
+from lipsync.bench.rows import Row, count, describe_machine, describe_row
 from lipsync.bench.small_networks import randomise, stir_norms
 from lipsync.device import choose_device
 from lipsync.engines.wav2lip.generator import Generator, Params
 from lipsync.engines.wav2lip.inference import LipGenerator, Precision, open_generator
 from lipsync.engines.wav2lip.onnx_file import FACE_ROW, MEL_ROW
+from lipsync.errors import InputError
+from lipsync.residence import Residence
+from lipsync.weights import ModelStore
 
 BATCHES, REPEATS = (32, 128), 5
+PARTS = ("generator", "avatar")
+CLIP, VOICE = Path("../shared/clips/vr_3.mp4"), Path("../shared/clips/demo1_audio.wav")
+KEY = "wav2lip"  # of the weight table
 # backend and precision; the first is what the others are held to
 WAYS: tuple[tuple[str, Precision], ...] = (
     ("eager", "fp32"),
@@ -102,6 +111,29 @@ def _time(work: LipGenerator, mels: Tensor, faces: Tensor) -> tuple[float, float
     return time.perf_counter() - begun, time.process_time() - cpu
 
 
+def measure_speech(
+    checkpoint: Path, clip: Path, voice: Path, device: torch.device, folder: Path
+) -> Iterator[Row]:
+    """Yield what a speech of Wav2Lip takes with an avatar, and without; models lie in `folder`.
+
+    Raises InputError for a clip or a voice that is absent, and LipsyncError as jobs do.
+    """
+    for path in (clip, voice):
+        if not path.is_file():
+            raise InputError(
+                f"There is no file {path}; name a talking clip with --clip and a voice with "
+                "--voice, or measure --only generator."
+            )
+    store = ModelStore(folder / "models", folder / "own", is_offline=True)
+    own = folder / "own" / KEY / store.checkpoint(KEY).files[0].name
+    own.parent.mkdir(parents=True)
+    own.symlink_to(checkpoint.absolute())
+    with closing(Residence(store, device=str(device))) as residence:
+        yield from measure_avatar(
+            clip, voice, "wav2lip", {"checkpoint": KEY}, residence=residence, score=False
+        )
+
+
 def describe(speed: Speed) -> str:
     """Return the line of the table."""
     return (
@@ -111,7 +143,7 @@ def describe(speed: Speed) -> str:
 
 
 def main(argv: Sequence[str], params: Params | None = None) -> int:
-    """Measure and print; return the exit code."""
+    """Measure and print; return the exit code. Raises LipsyncError."""
     arguments = _build_parser().parse_args(argv)
     device = choose_device(arguments.device)
     report: dict[str, Any] = {
@@ -120,31 +152,45 @@ def main(argv: Sequence[str], params: Params | None = None) -> int:
         "threads": torch.get_num_threads(),
         "repeats": arguments.repeats,
         "speeds": [],
+        "speech": [],
     }
-    if not arguments.json:
-        print(f"{report['machine']}; {device}, {report['threads']} threads")
-        print(f"{'batch':>5} {'way':20} {'faces/s':>9} {'gain':>6} {'CPU gain':>9}  apart")
-    with tempfile.TemporaryDirectory(prefix="lipsync-bench-") as folder:
+
+    def show(line: str) -> None:
+        if not arguments.json:
+            print(line, flush=True)
+
+    show(f"{report['machine']}; {device}, {report['threads']} threads")
+    with tempfile.TemporaryDirectory(prefix="lipsync-bench-") as name:
+        folder = Path(name)
         own = arguments.checkpoint
-        checkpoint = own or write_random(Path(folder) / "random.pth", params or Params())
-        ways, report["absent"] = open_ways(checkpoint, device)
-        for batch in arguments.batches:
-            for speed in compare(ways, batch, arguments.repeats):
-                report["speeds"].append(asdict(speed))
-                if not arguments.json:
-                    print(describe(speed), flush=True)
+        checkpoint = own or write_random(folder / "random.pth", params or Params())
+        if "generator" in arguments.only:
+            show(f"{'batch':>5} {'way':20} {'faces/s':>9} {'gain':>6} {'CPU gain':>9}  apart")
+            ways, report["absent"] = open_ways(checkpoint, device)
+            for batch in arguments.batches:
+                for speed in compare(ways, batch, arguments.repeats):
+                    report["speeds"].append(asdict(speed))
+                    show(describe(speed))
+            for reason in report["absent"]:
+                show(reason)
+            del ways
+        if "avatar" in arguments.only:
+            show(f"{'':56} {'avatar':>9} {'plain':>9} {'ratio':>6}")
+            for row in measure_speech(checkpoint, arguments.clip, arguments.voice, device, folder):
+                report["speech"].append({**asdict(row), "ratio": row.ratio})
+                show(describe_row(row))
     if arguments.json:
         print(json.dumps(report, indent=1, allow_nan=False))
-    else:
-        print("\n".join(report["absent"]))
     return 0
 
 
 def _build_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m lipsync bench wav2lip",
-        description="Measure Wav2Lip's generator in every backend against eager float32.",
+        description="Measure Wav2Lip's generator in every backend against eager float32, and a "
+        "whole speech with an avatar against one without.",
     )
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, help="default: both")
     parser.add_argument(
         "--checkpoint", type=Path, metavar="CKPT", help="default: random weights, published size"
     )
@@ -155,5 +201,7 @@ def _build_parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--repeats", type=count, default=REPEATS, help="of every way; default: %(default)s"
     )
+    parser.add_argument("--clip", type=Path, default=CLIP, help="default: %(default)s")
+    parser.add_argument("--voice", type=Path, default=VOICE, help="default: %(default)s")
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     return parser
