@@ -40,8 +40,8 @@ def add_detector(parser: argparse.ArgumentParser) -> None:
         "--detector",
         choices=("mediapipe", "insightface"),
         default="mediapipe",
-        help="what finds the face; insightface is for LatentSync (and Wav2Lip as published) and needs "
-        "`models pull insightface-buffalo-l`; default: mediapipe",
+        help="what finds the face; insightface is for LatentSync, and Wav2Lip as published, and "
+        "needs `models pull insightface-buffalo-l`; default: mediapipe",
     )
 
 
