@@ -22,6 +22,7 @@ class Copier:
     def __init__(self, error: Exception | None = None, baseline: SyncScore | None = None) -> None:
         """`error` is raised in the middle of a job; without `baseline` no source has speech."""
         self.requests: list[Request] = []
+        self.expected: list[Request] = []
         self.judged: list[tuple[float | None, float | None]] = []  # start and end, seconds
         self.asked: list[tuple[str, FaceChoice | None]] = []  # of whom, about which face
         self.closed = threading.Event()
@@ -53,6 +54,7 @@ class Copier:
             self.closed.set()
 
     def expect(self, request: Request) -> float:
+        self.expected.append(request)
         return 12.0 if request.part is None else request.part[1]
 
     def scan(self, video: Path) -> Generator[Scan, None, None]:

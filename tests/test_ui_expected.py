@@ -81,6 +81,12 @@ def test_visitors_language_is_spoken() -> None:
     assert ask(Clock(), words=words_in("zh-CN"))["fine"] == "约 30 秒"
 
 
+def test_avatars_are_looked_for_where_the_visitor_has_them() -> None:
+    clock = Clock()
+    ask(clock, home=Path("home"))
+    assert {asked.home for asked in clock.asked} == {Path("home")}
+
+
 def test_a_preview_is_asked_for_as_one(face_clip: Path) -> None:
     clock = Clock()
     draft = {"draft": PRESETS["draft"]}

@@ -13,6 +13,7 @@ import gradio as gr
 import pytest
 from copying_pipeline import SCORE, Copier
 
+from lipsync.avatar.store import AvatarStore
 from lipsync.engines import make_settings
 from lipsync.errors import InputError
 from lipsync.example import example_voice
@@ -50,9 +51,9 @@ def uploads(tmp_path: Path, face_clip: Path, short_voice: Path) -> tuple[str, st
     return str(clip), str(voice)
 
 
-def make_studio(pipeline: Copier, root: Path) -> Studio:
-    stage = Stage(PRESETS, History(), ModelStore())
-    return Studio(lambda: pipeline, PRESETS, Jobs(root), stage, gr.Blocks(), Limits(), Shelf())
+def make_studio(pipeline: Copier, root: Path, shelf: Shelf | None = None) -> Studio:
+    stage, shelf = Stage(PRESETS, History(), ModelStore()), shelf or Shelf()
+    return Studio(lambda: pipeline, PRESETS, Jobs(root), stage, gr.Blocks(), Limits(), shelf)
 
 
 def order(
@@ -104,6 +105,20 @@ def test_job_runs_on_names_of_ours_and_leaves_only_its_history(
     assert entry.result.name == "rf-x-synced.mp4"
     assert entry.choices == choices
     assert list((tmp_path / "jobs").iterdir()) == []
+
+
+def test_faces_are_known_from_avatars_of_the_visitor_only(
+    tmp_path: Path, uploads: tuple[str, str]
+) -> None:
+    for shelf, home in (
+        (Shelf(), Shelf().home_of(VISITOR)),
+        (Shelf(AvatarStore(tmp_path)), None),  # the pipeline knows those of one's own machine
+    ):
+        pipeline = Copier()
+        for _ in run(make_studio(pipeline, tmp_path / "jobs", shelf), *order(uploads)):
+            pass
+        assert [asked.home for asked in (*pipeline.requests, *pipeline.expected)] == [home, home]
+    assert Shelf().home_of(VISITOR) != Shelf().home_of(new_visitor())
 
 
 def test_result_is_shown_first_and_its_comparison_follows(

@@ -22,6 +22,7 @@ from lipsync.types import EngineSpec, Request
 from lipsync.ui.hosting import (
     gpu_seconds,
     make_pipeline,
+    make_shelf,
     make_residence,
     on_gpu,
     read_deployment,
@@ -98,6 +99,16 @@ def test_the_pipeline_keeps_its_models_where_the_screen_looks() -> None:
     residence = make_residence("")
     with closing(make_pipeline([], read_deployment({}), residence)) as pipeline:
         assert pipeline.residence is residence
+
+
+def test_avatars_lie_where_the_command_line_looks_or_with_their_visitor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIPSYNC_HOME", str(tmp_path / "home"))
+    own = make_shelf(read_deployment({})).own
+    assert own is not None
+    assert own.home == tmp_path / "home"
+    assert make_shelf(read_deployment({"LIPSYNC_HOSTED": "1"})).own is None
 
 
 def test_a_longer_voice_is_refused_with_the_limit(short_voice: Path) -> None:
