@@ -22,8 +22,8 @@ from lipsync.types import EngineSpec, Request
 from lipsync.ui.hosting import (
     gpu_seconds,
     make_pipeline,
-    make_shelf,
     make_residence,
+    make_shelf,
     on_gpu,
     read_deployment,
     wants_card,
