@@ -29,9 +29,9 @@ from lipsync.types import Audio, Engine, Features, Generated, Scene
 from lipsync.weights import ModelStore
 
 RATE = 16_000
-# settings that say something only beside another one
+# beside which other settings one says something, or says it sooner
 COMPANIONS: dict[str, dict[str, Any]] = {
-    "steps": {"guidance": 1.0},  # half the work, and there is as much to see
+    "steps": {"guidance": 1.0},
     **{f"pad_{side}": {"preprocessing": "compat"} for side in ("top", "bottom", "left", "right")},
 }
 SETTINGS = [
