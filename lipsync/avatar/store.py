@@ -225,7 +225,7 @@ class AvatarStore:
             if not any(self._clip_size(key) == size for key in keys):
                 return None
             key = yield from self.hash(video)
-        except OSError:
+        except (OSError, ValueError):  # the latter for a zero byte in the name
             return None  # whoever reads it next says what is wrong
         return key if key in keys else None
 
