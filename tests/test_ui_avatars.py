@@ -150,7 +150,12 @@ def test_strangers_see_their_own_only(tmp_path: Path, shared: Shelf) -> None:
     assert [path.name for path in shared.root.iterdir()] == [hash_visitor(ADA)]
 
 
-@pytest.mark.parametrize("name", ["Mona", "../Mona", f"../{hash_visitor(ADA)}/Mona", "", "a" * 999])
+@pytest.mark.parametrize(
+    "name",
+    ["Mona", "../Mona", f"../{hash_visitor(ADA)}/Mona", "", "a" * 999],
+    # a visitor is another one in every process that collects the tests
+    ids=["plain", "above", "hers", "none", "long"],
+)
 def test_nobody_uses_or_deletes_anothers(tmp_path: Path, shared: Shelf, name: str) -> None:
     handlers = handle(shared, tmp_path)
     for kind in ("use", "delete"):
