@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from training_runs import read_rows
 
 from lipsync.errors import InputError, OutputError
 from lipsync.nn.checkpoint import read_file
@@ -72,6 +73,13 @@ def test_step_clock_and_state_go_on(tmp_path: Path) -> None:
         "run.train.csv",
         "run.val.csv",
     ]
+
+
+def test_what_a_run_without_a_checkpoint_has_left_is_written_again(tmp_path: Path) -> None:
+    for value in (0.5, 0.25):
+        with Run(tmp_path / "run.pth", {}, CURVES) as run:
+            run.note("val", {"l1": value})
+    assert read_rows(tmp_path / "run.pth", "val") == [{"step": "0", "l1": "0.25"}]
 
 
 def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:

@@ -58,8 +58,10 @@ class Run:
         kept = self._kept or {"global_step": 0, "seconds": 0.0}
         self.step = int(kept["global_step"])
         self._began = time.monotonic() - float(kept["seconds"])
+        # a run that was killed before its first checkpoint has left rows, and begins again
+        last = -1 if self._kept is None else self.step
         self._curves = {
-            kind: Curve(curve_path(checkpoint, kind), curves[kind], self.step) for kind in KINDS
+            kind: Curve(curve_path(checkpoint, kind), curves[kind], last) for kind in KINDS
         }
 
     def __enter__(self) -> Run:
