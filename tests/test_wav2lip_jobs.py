@@ -19,6 +19,7 @@ from standin_models import residence_of, write_wav2lip
 from watched_jobs import GAP, assert_sensible, frames_of, refuse, run, same
 
 from lipsync import LipSyncPipeline, Request
+from lipsync.cli.commands import main
 from lipsync.engines import make_settings
 from lipsync.engines.wav2lip.convert import load_generator
 from lipsync.engines.wav2lip.engine import Wav2LipEngine
@@ -153,6 +154,28 @@ def test_a_wish_that_cannot_be_met_is_in_the_notes(
     with closing(residence_of(tmp_path / "models")) as residence:
         notes = run(LipSyncPipeline(residence=residence), request).notes
     assert notes[0] == "onnxruntime computes in fp32 on the processor; fp16 was asked for."
+
+
+def test_the_command_line_takes_an_engine_by_its_name(
+    residence: Residence,
+    face_clip: Path,
+    short_voice: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("LIPSYNC_MODELS", str(residence.store.own_folder))
+    monkeypatch.setenv("LIPSYNC_DEVICE", "cpu")
+    line = ["sync", str(face_clip), str(short_voice), "-o", str(tmp_path / "out.mp4")]
+    wishes = ["--set", "checkpoint=wav2lip-gan", "--set", "preprocessing=compat", "--fit", "hold"]
+    assert main([*line, "--engine", "wav2lip", *wishes, "--json", "--no-score"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["frames"], report["settings"]["preset"]) == (30, None)
+    assert report["settings"]["engine_settings"].items() >= {"pad_bottom": 10}.items()
+    assert main([*line, "--engine", "wav2lop"]) == 2
+    assert "no engine called 'wav2lop'; choose one of: draft" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main([*line, "--engine", "wav2lip", "--preset", "wav2lip"])
 
 
 def test_models_that_are_not_here_are_named(

@@ -65,7 +65,7 @@ def _demo(arguments: argparse.Namespace) -> int:
         fit=preset.fit,
         quality=preset.quality,
     )
-    return report_job(request, preset, arguments.as_json)
+    return report_job(request, preset.name, arguments.as_json)
 
 
 def _faces(arguments: argparse.Namespace) -> int:

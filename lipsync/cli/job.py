@@ -33,8 +33,10 @@ def add_job(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", type=Path, required=True, metavar="OUT", help="the MP4 to write"
     )
-    parser.add_argument(
-        "--preset", metavar="NAME", help="see `presets`; default: the first of them"
+    wish = parser.add_mutually_exclusive_group()
+    wish.add_argument("--preset", metavar="NAME", help="see `presets`; default: the first of them")
+    wish.add_argument(
+        "--engine", metavar="E", help="an engine as it is by itself, instead of a preset"
     )
     add_settings(parser)
     parser.add_argument(
@@ -70,7 +72,11 @@ def run_job(arguments: argparse.Namespace, video: Path, home: Path | None = None
 
     Avatars are looked for in `home`, None = the user's data folder. Raises LipsyncError.
     """
-    preset = choose_preset(arguments.preset)
+    if arguments.engine is None:
+        preset = choose_preset(arguments.preset)
+        name = preset.name
+    else:
+        preset, name = Preset(arguments.engine, arguments.engine, "", arguments.engine), None
     request = Request(
         video=video,
         audio=arguments.audio,
@@ -91,22 +97,25 @@ def run_job(arguments: argparse.Namespace, video: Path, home: Path | None = None
         home=home,
     )
     limits = (arguments.max_minutes, arguments.detector)
-    return report_job(request, preset, arguments.as_json, *limits)
+    return report_job(request, name, arguments.as_json, *limits)
 
 
 def report_job(
     request: Request,
-    preset: Preset,
+    preset: str | None,
     as_json: bool,
     max_minutes: float | None = None,
     detector: str = "mediapipe",
 ) -> int:
-    """Run one job with progress on stderr and tell what came of it; return the exit code."""
+    """Run one job with progress on stderr and tell what came of it; return the exit code.
+
+    `preset` is the name of the one that was chosen, None = none.
+    """
     result = run_request(request, max_minutes, detector)
     if as_json:
         paths = {"clip": request.video, "voice": request.audio, "output": result.output}
         whole = {key: str(path) for key, path in paths.items()}
-        print_json({**make_record(request, result, preset=preset.name), **whole})
+        print_json({**make_record(request, result, preset=preset), **whole})
     else:
         print(describe_result(result))
     return EXIT_DONE
