@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 from axe import find_violations
@@ -95,7 +96,12 @@ def test_avatar_is_made_speaks_and_goes(
         expect(page.get_by_text("No avatars yet")).to_be_visible()
         create(page, clip)
         # the command line has it now
-        assert [avatar.name for avatar in AvatarStore(own.folder / "home").list()] == ["mona 2024"]
+        (mona,) = AvatarStore(own.folder / "home").list()
+        assert mona.name == "mona 2024"
+        # and the server hands out nothing of it, not even to whoever knows the whole address
+        for kept in (mona.video, mona.thumbnail, mona.video.with_name("manifest.json")):
+            answer = page.request.get(f"{own.url}gradio_api/file={quote(str(kept))}")
+            assert answer.status in (403, 404), kept
         picture = card(page, "mona 2024").locator("img")
         assert picture.evaluate("image => image.decode().then(() => image.naturalWidth)") > 100
         card(page, "mona 2024").get_by_role("button", name="Use mona 2024").click()
