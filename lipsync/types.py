@@ -139,7 +139,7 @@ class FaceTrack:
 class Alignment:
     """Where the engine's square crop lies in each frame."""
 
-    matrices: np.ndarray  # (T, 2, 3) float32, frame px -> crop px, a similarity
+    matrices: np.ndarray  # (T, 2, 3) float32, frame px -> crop px: a similarity, then the stretch
     size: int  # side S of the crop, px
 
 
