@@ -125,7 +125,7 @@ def test_two_at_once_do_not_disturb_each_other(films: Path, tmp_path: Path, caps
     data.mkdir()
     with FileLock(data / ".lock"):
         assert main(["prepare", "wav2lip", str(films), str(data)]) == 2
-    assert "Another process is preparing videos into" in capsys.readouterr().err
+    assert "Another process is writing into" in capsys.readouterr().err
     assert folders_in(data) == []
 
 

@@ -12,7 +12,14 @@ from training_runs import read_rows
 
 from lipsync.errors import InputError, OutputError
 from lipsync.nn.checkpoint import read_file
-from lipsync.train.run import LEARNING_RATE, Run, Until, add_run_options, read_until, run_recipe
+from lipsync.train.run import (
+    LEARNING_RATE,
+    Until,
+    add_run_options,
+    open_run,
+    read_until,
+    run_recipe,
+)
 
 CURVES = {"train": ("l1",), "val": ("l1",)}
 
@@ -51,13 +58,13 @@ def test_what_cannot_be_is_refused(
 
 def test_step_clock_and_state_go_on(tmp_path: Path) -> None:
     file = tmp_path / "new folder" / "run.pth"
-    with Run(file, {"width": 2}, CURVES) as run:
+    with open_run(file, {"width": 2}, CURVES) as run:
         assert run.take_state() is None
         assert run.goes_on(Until(1))
         run.step = 3
         run.save(1, {"state_dict": {"a": torch.ones(2)}})
     torch.save({**copy.deepcopy(read_file(file)), "seconds": 100.0}, file)
-    with Run(file, {"width": 2}, CURVES) as run:
+    with open_run(file, {"width": 2}, CURVES) as run:
         torch.save({}, file)  # what was read is no longer that of the file
         state = run.take_state()
         assert state is not None
@@ -69,6 +76,7 @@ def test_step_clock_and_state_go_on(tmp_path: Path) -> None:
         assert not run.goes_on(Until(3))
         assert not run.goes_on(Until(4, 99.0))
     assert sorted(path.name for path in file.parent.iterdir()) == [
+        ".lock",
         "run.pth",
         "run.train.csv",
         "run.val.csv",
@@ -77,24 +85,35 @@ def test_step_clock_and_state_go_on(tmp_path: Path) -> None:
 
 def test_what_a_run_without_a_checkpoint_has_left_is_written_again(tmp_path: Path) -> None:
     for value in (0.5, 0.25):
-        with Run(tmp_path / "run.pth", {}, CURVES) as run:
+        with open_run(tmp_path / "run.pth", {}, CURVES) as run:
             run.note("val", {"l1": value})
     assert read_rows(tmp_path / "run.pth", "val") == [{"step": "0", "l1": "0.25"}]
 
 
 def test_a_damaged_checkpoint_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "run.pth"
-    with Run(file, {}, CURVES) as run:
+    with open_run(file, {}, CURVES) as run:
         run.save(0, {"state_dict": {}})
     file.write_bytes(file.read_bytes()[:-40])
-    with pytest.raises(InputError, match="damaged"):
-        Run(file, {}, CURVES)
+    with pytest.raises(InputError, match="damaged"), open_run(file, {}, CURVES):
+        pass
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("words")
-    with pytest.raises(OutputError):
-        Run(tmp_path / "file" / "run.pth", {}, CURVES)
+    with pytest.raises(OutputError), open_run(tmp_path / "file" / "run.pth", {}, CURVES):
+        pass
+
+
+def test_two_at_once_do_not_write_into_one_run(tmp_path: Path) -> None:
+    file = tmp_path / "run.pth"
+    with open_run(file, {}, CURVES) as run:
+        run.note("val", {"l1": 0.5})
+        with pytest.raises(InputError, match="Another process is writing into"):
+            open_run(file, {}, CURVES).__enter__()
+    assert len(read_rows(file, "val")) == 1
+    with open_run(file, {}, CURVES):
+        pass
 
 
 def test_how_a_recipe_ends_is_its_exit_code(capsys: pytest.CaptureFixture[str]) -> None:

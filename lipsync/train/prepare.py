@@ -9,14 +9,13 @@ computed once per video. What is finished is known by its content: a run that wa
 from __future__ import annotations
 
 import shutil
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Generator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from lipsync.audio.signals import RATE as SAMPLE_RATE
 from lipsync.engines.wav2lip.chunks import hear_voice
@@ -33,6 +32,7 @@ from lipsync.media.output import output_errors
 from lipsync.media.probe import at_rate, probe_clip
 from lipsync.media.sound import check_voice, read_audio
 from lipsync.steps import exhaust, map_steps
+from lipsync.train.alone import alone_in
 from lipsync.train.clips import ENDINGS
 from lipsync.train.prepared import (
     NAME_LENGTH,
@@ -108,7 +108,9 @@ def prepare_videos(
     """
     videos = find_videos(folder)
     outcome = Preparation()
-    with _alone(data):
+    with alone_in(data):
+        for half in data.glob(f"*{_HALF}"):  # what a killed run has left
+            shutil.rmtree(half)
         for number, path in enumerate(videos, start=1):
             step = PrepareStep(str(path.relative_to(folder)), number, len(videos))
             yield step
@@ -118,26 +120,6 @@ def prepare_videos(
                 outcome.refused[path] = line = str(error)
             yield replace(step, outcome=line)
     return outcome
-
-
-@contextmanager
-def _alone(data: Path) -> Iterator[None]:
-    """Hold the folder `data` for this process, without what a killed one left half done."""
-    with output_errors(data / "lock"):
-        data.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(data / ".lock", thread_local=False)
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise InputError(
-                f"Another process is preparing videos into {data}; wait for it, or stop it."
-            ) from error
-    try:
-        for half in data.glob(f"*{_HALF}"):
-            shutil.rmtree(half)
-        yield
-    finally:
-        lock.release()
 
 
 def _prepare(

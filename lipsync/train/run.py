@@ -13,10 +13,10 @@ import copy
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import torch
@@ -24,6 +24,7 @@ import torch
 from lipsync.errors import InputError, LipsyncError
 from lipsync.media.output import output_errors, partial_file
 from lipsync.nn.checkpoint import read_file
+from lipsync.train.alone import alone_in
 from lipsync.train.curves import KINDS, Curve, curve_path
 
 LEARNING_RATE = 1e-4  # published, of all three networks
@@ -38,43 +39,46 @@ class Until:
     seconds: float = math.inf  # of training, all its parts together
 
 
+@contextmanager
+def open_run(
+    checkpoint: Path, config: Mapping[str, Plain], curves: Mapping[str, Sequence[str]]
+) -> Iterator[Run]:
+    """Open the run whose checkpoint is, or will be, at `checkpoint`; nobody else may meanwhile.
+
+    `config` is everything its numbers depend on, `curves` the columns of each kind of curve.
+    Raises InputError where a checkpoint is there but damaged, or of a run with another config, or
+    another process is at it; OutputError where nothing can be written.
+    """
+    with alone_in(checkpoint.parent):
+        kept = _read_state(checkpoint, config) if checkpoint.exists() else None
+        # a run that was killed before its first checkpoint has left rows, and begins again
+        last = -1 if kept is None else int(kept["global_step"])
+        with ExitStack() as opened:
+            files = {
+                kind: opened.enter_context(
+                    closing(Curve(curve_path(checkpoint, kind), curves[kind], last))
+                )
+                for kind in KINDS
+            }
+            yield Run(checkpoint, config, kept, files)
+
+
 class Run:
-    """One run; a context that closes its curves."""
+    """One run: where it is, its checkpoint and its curves; see `open_run`."""
 
     def __init__(
-        self, checkpoint: Path, config: Mapping[str, Plain], curves: Mapping[str, Sequence[str]]
+        self,
+        checkpoint: Path,
+        config: Mapping[str, Plain],
+        kept: dict[str, Any] | None,
+        curves: Mapping[str, Curve],
     ) -> None:
-        """Open the run whose checkpoint is, or will be, at `checkpoint`.
-
-        `config` is everything its numbers depend on, `curves` the columns of each kind of curve.
-        Raises InputError where a checkpoint is there but damaged, or of a run with another config;
-        OutputError where nothing can be written.
-        """
         self._checkpoint = checkpoint
         self._config = dict(config)
-        with output_errors(checkpoint):
-            checkpoint.parent.mkdir(parents=True, exist_ok=True)
-        self._kept = self._read() if checkpoint.exists() else None
-        kept = self._kept or {"global_step": 0, "seconds": 0.0}
-        self.step = int(kept["global_step"])
-        self._began = time.monotonic() - float(kept["seconds"])
-        # a run that was killed before its first checkpoint has left rows, and begins again
-        last = -1 if self._kept is None else self.step
-        self._curves = {
-            kind: Curve(curve_path(checkpoint, kind), curves[kind], last) for kind in KINDS
-        }
-
-    def __enter__(self) -> Run:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for curve in self._curves.values():
-            curve.close()
+        self._kept = kept
+        self._curves = curves
+        self.step = int(kept["global_step"]) if kept else 0
+        self._began = time.monotonic() - (float(kept["seconds"]) if kept else 0.0)
 
     @property
     def seconds(self) -> float:
@@ -119,22 +123,23 @@ class Run:
         ):
             torch.save(content, file)
 
-    def _read(self) -> dict[str, Any]:
-        # copied out of the mapped file, which people may overwrite while the run goes on
-        kept = copy.deepcopy(read_file(self._checkpoint))
-        if not isinstance(kept, dict) or not isinstance(kept.get("config"), dict):
+
+def _read_state(checkpoint: Path, config: Mapping[str, Plain]) -> dict[str, Any]:
+    # copied out of the mapped file, which people may overwrite while the run goes on
+    kept = copy.deepcopy(read_file(checkpoint))
+    if not isinstance(kept, dict) or not isinstance(kept.get("config"), dict):
+        raise InputError(
+            f"{checkpoint} is no checkpoint of a training run made here, so it cannot go on; "
+            "choose another folder."
+        )
+    before = kept["config"]
+    for name in [*config, *before]:
+        if before.get(name) != config.get(name):
             raise InputError(
-                f"{self._checkpoint} is no checkpoint of a training run made here, so it cannot go "
-                "on; choose another folder."
+                f"{checkpoint} was trained with {name} {before.get(name)}, and now it is "
+                f"{config.get(name)}; give what it had, or train into another folder."
             )
-        before = kept["config"]
-        for name in [*self._config, *before]:
-            if before.get(name) != self._config.get(name):
-                raise InputError(
-                    f"{self._checkpoint} was trained with {name} {before.get(name)}, and now it is "
-                    f"{self._config.get(name)}; give what it had, or train into another folder."
-                )
-        return kept
+    return kept
 
 
 def run_recipe(train: Callable[[], None]) -> int:

@@ -28,7 +28,15 @@ from lipsync.engines.wav2lip.expert import SyncExpert, stack_window
 from lipsync.engines.wav2lip.generator import Params
 from lipsync.train.losses import cosine_loss, gradient_norm
 from lipsync.train.prepared import choose_split, fingerprint, open_videos
-from lipsync.train.run import LEARNING_RATE, Run, Until, add_run_options, read_until, run_recipe
+from lipsync.train.run import (
+    LEARNING_RATE,
+    Run,
+    Until,
+    add_run_options,
+    open_run,
+    read_until,
+    run_recipe,
+)
 from lipsync.train.windows import EXAM_SEED, SyncBatch, Windows
 
 FILE = "lipsync_expert.pth"
@@ -79,7 +87,7 @@ def train(
     exam = Windows(choose_split(videos, "val"), EXAM_SEED)
     trainee = Trainee(config, place)
     facts = {**asdict(config), "videos": fingerprint(videos)}
-    with Run(checkpoint, facts, CURVES) as run:
+    with open_run(checkpoint, facts, CURVES) as run:
         if (state := run.take_state()) is not None:
             trainee.restore(state)
         else:

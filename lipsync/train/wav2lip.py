@@ -39,7 +39,15 @@ from lipsync.engines.wav2lip.generator import Generator, Params
 from lipsync.steps import exhaust
 from lipsync.train.losses import Shares, gradient_norm, pixel_loss, quality_loss, sync_loss
 from lipsync.train.prepared import choose_split, fingerprint, open_videos
-from lipsync.train.run import LEARNING_RATE, Run, Until, add_run_options, read_until, run_recipe
+from lipsync.train.run import (
+    LEARNING_RATE,
+    Run,
+    Until,
+    add_run_options,
+    open_run,
+    read_until,
+    run_recipe,
+)
 from lipsync.train.windows import EXAM_SEED, PUBLISHED_LEAD, Batch, Windows
 from lipsync.weights.ledger import hash_file
 
@@ -152,7 +160,7 @@ def train(
         "videos": fingerprint(videos),
         "expert": exhaust(hash_file(expert_file))[:16],
     }
-    with Run(checkpoint, facts, CURVES) as run:
+    with open_run(checkpoint, facts, CURVES) as run:
         if (state := run.take_state()) is not None:
             trainee.restore(state)
         else:
