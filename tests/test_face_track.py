@@ -230,3 +230,50 @@ def test_only_the_points_asked_for_are_kept() -> None:
     chosen = few.select(np.array([4, -1]))
     np.testing.assert_allclose(chosen[0][kept], points[4, kept], atol=0.01)
     assert np.isnan(chosen[1]).all()
+
+
+def test_only_some_rows_may_count_for_the_choice() -> None:
+    """Who speaks in a trimmed clip is a glimpse in the whole, and followed beyond the trim."""
+    frames = [[_face(200, width=300)] for _ in range(600)]
+    for row in range(300, 308):
+        frames[row] = [_face(700, width=100)]
+    tracks = _tracks(frames)
+    assert len(tracks.candidates) == len(tracks.glimpses) == 1
+    seen = tracks.within(range(302, 306))
+    assert [len(one.rows) for one in seen.candidates] == [4]
+    assert (seen.num_rows, seen.shots, seen.glimpses) == (4, (0,), ())
+    track = choose_face(tracks, FaceChoice(), SIZE, FPS, within=range(302, 306))
+    assert np.flatnonzero(track.present).tolist() == list(range(300, 308))
+    whole = choose_face(tracks, FaceChoice(), SIZE, FPS, within=range(600))
+    assert np.array_equal(whole.present, _choose(tracks).present)
+    with pytest.raises(InputError, match="no face at the clicked point"):
+        choose_face(
+            tracks,
+            FaceChoice(click=(200, 300), click_seconds=12.1),
+            SIZE,
+            FPS,
+            within=range(302, 306),
+        )
+
+
+def test_shots_and_people_are_cut_at_the_rows_that_count() -> None:
+    frames = [[_face(200), _face(600)] for _ in range(20)] + [[_face(600)] for _ in range(20)]
+    tracks = _tracks(frames, cuts=(20,))
+    seen = tracks.within(range(10, 30))
+    assert seen.shots == (0, 10)
+    assert [(one.shot, one.rows[0], len(one.rows)) for one in seen.candidates] == [
+        (0, 0, 10),
+        (0, 0, 10),
+        (10, 10, 10),
+    ]
+    assert tracks.within(range(20, 40)).shots == (0,)
+    second = choose_face(tracks, FaceChoice(number=2), SIZE, FPS, within=range(10, 30))
+    assert np.flatnonzero(second.present).tolist() == list(range(20))
+
+
+def test_a_jump_is_judged_by_its_own_shot_alone() -> None:
+    """What happens at a cut tells nothing of the motion beside it, whoever stands there before."""
+    frames = [[_face(900)]] + [[_face(200)]] + [[_face(260)] for _ in range(9)]
+    alone = _choose(_tracks([[], *frames[1:]], cuts=(1,)))
+    after_a_cut = _choose(_tracks(frames, cuts=(1,)))
+    assert alone.shots == after_a_cut.shots == (0, 1, 2)
