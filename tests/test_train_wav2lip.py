@@ -99,13 +99,6 @@ def test_the_expert_comes_in_with_a_validation(config: Config, runs: dict[Config
     assert read_file(runs[config])["sync_is_on"]
 
 
-def test_it_stays_out_while_lips_do_not_fit(data: Path, expert: Path, tmp_path: Path) -> None:
-    config = replace(TINY, every=1, sync_below=0.0)
-    train(data, tmp_path / FILE, expert, config, Until(2), "cpu")
-    assert {row["sync_share"] for row in read_rows(tmp_path / FILE, "train")} == {"0"}
-    assert not read_file(tmp_path / FILE)["sync_is_on"]
-
-
 @both
 def test_every_part_of_the_loss_counts_as_it_should(
     config: Config, runs: dict[Config, Path]
