@@ -86,9 +86,7 @@ def create(
 ) -> Iterator[dict[str, Any]]:
     """Press *Create avatar*; yield the updates by name."""
     yield read(handlers.announce(page, visitor, name, str(clip)))
-    steps = handlers.create(page, visitor, name, str(clip), *DRAFT)
-    assert next(steps) == NOTHING
-    for updates in steps:
+    for updates in handlers.create(page, visitor, name, str(clip), *DRAFT):
         yield read(updates)
 
 
@@ -239,6 +237,16 @@ def test_cancelled_avatar_leaves_nothing(
     assert [path for path in kept if path.suffix != ".lock"] == []
     # Cancel in the moment in which it has ended
     assert read(handlers.tell_stopped(PAGE, BOB, handlers.stop(PAGE)))["status"] == gr.skip()
+
+
+def test_avatar_cancelled_while_waiting_changes_nothing(
+    tmp_path: Path, shared: Shelf, gap_clip: Path
+) -> None:
+    handlers = handle(shared, tmp_path)
+    steps = create(handlers, BOB, "Lisa", gap_clip)
+    next(steps)
+    handlers.stop(PAGE)
+    assert list(steps) == [read(NOTHING)]  # of no update at all Gradio empties components
 
 
 def test_client_that_leaves_stops_it(

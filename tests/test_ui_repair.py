@@ -234,7 +234,7 @@ def test_repair_that_waits_is_forgotten_for_what_matters_more(
     steps = begin(pipeline, history, jobs, entry)
     values = [None, None, ADA, None, "draft", 20, 1.5, 7, "", "hold", 1.0, False]
     getattr(make_studio(pipeline, history, jobs), act)(PAGE, *(values if act == "announce" else []))
-    assert list(steps) == []
+    assert list(steps) == [dict.fromkeys(FIELDS, gr.skip())]  # with none, Gradio empties components
     assert pipeline.asked == []
     assert jobs.has_any("ada") == (act == "announce")
 
@@ -314,7 +314,7 @@ def test_stopped_repair_of_a_clip_leaves_nothing(row: Row, jobs: Jobs, uploads: 
 def test_new_check_takes_the_place_of_a_repair(row: Row, jobs: Jobs) -> None:
     steps = press(Copier(baseline=GOOD), jobs, row, [])
     Checker(Copier, jobs).announce([str(row.upload)], PAGE)
-    assert list(steps) == []
+    assert list(steps) == [dict.fromkeys(CHECK_FIELDS, gr.skip())]
 
 
 def test_progress_is_told_in_chinese(row: Row, jobs: Jobs) -> None:

@@ -139,9 +139,9 @@ class AvatarHandlers:
     ) -> Iterator[list[Any]]:
         """Create what was announced, for the engine of the settings `chosen`; yield updates."""
         words, line = words_for(request), _line_of(request)
-        yield AvatarUpdates().as_list()  # of no update at all Gradio makes empty components
         job = self._jobs.claim(line)
-        if job is None:
+        if job is None:  # stopped before it began; of no update at all Gradio empties components
+            yield AvatarUpdates().as_list()
             return
         visitor = read_visitor(visitor)
         with PlainWords(words) as trouble, self._jobs.open(line, job) as folder:

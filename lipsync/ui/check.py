@@ -89,7 +89,8 @@ class Checker:
         """Score one clip after the other; yield updates while it works."""
         words, line = words_for(request), _line_of(request)
         job = self._jobs.claim(line)
-        if job is None:
+        if job is None:  # stopped before it began; of no update at all Gradio empties components
+            yield CheckUpdates().as_list()
             return
         with PlainWords(words) as trouble, self._jobs.open(line, job) as folder:
             refusal = _refuse(uploads, words)  # it may bring others than it announced

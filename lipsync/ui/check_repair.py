@@ -69,7 +69,8 @@ class CheckRepairs:
         """Make the repaired copy of `row`, judge it, and open it as the last of `rows`."""
         line, words = repair_line(request), words_for(request)
         job = self._jobs.claim(line)
-        if job is None:
+        if job is None:  # stopped before it began; of no update at all Gradio empties components
+            yield CheckRepairUpdates().as_list()
             return
         inside = Path("clip")
         with PlainWords(words) as trouble, self._jobs.open(line, job) as folder:

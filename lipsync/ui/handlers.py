@@ -172,7 +172,8 @@ class Studio:
     ) -> Iterator[list[Any]]:
         session, words = session_of(request), words_for(request)
         job = self._jobs.claim(session)
-        if job is None:
+        if job is None:  # stopped before it began; of no update at all Gradio empties components
+            yield JobUpdates().as_list()
             return
         with PlainWords(words) as trouble, self._jobs.open(session, job) as folder:
             order = self._read_order(job, words, folder, values, preview=preview)

@@ -108,7 +108,8 @@ class Repairs:
         """Repair the offset of the job on the stage, and show the copy in its place."""
         line, words = repair_line(request), words_for(request)
         job = self._jobs.claim(line)
-        if job is None:
+        if job is None:  # stopped before it began; of no update at all Gradio empties components
+            yield JobUpdates().as_list()
             return
         with PlainWords(words) as trouble, self._jobs.open(line, job) as folder:
             visitor = read_visitor(visitor)
