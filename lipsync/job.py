@@ -275,10 +275,12 @@ def _new_frames(
         scene = _make_scene(job, speaker, alignment, features, stretch)
         fades = weights[stretch.start : stretch.stop]
         request = job.request
-        for frame in render_scene(
+        rendering = render_scene(
             scene, frames, engine, job.settings, request.seed, fades, request.softness
-        ):
-            yield frame, True
+        )
+        with closing(rendering):
+            for frame in rendering:
+                yield frame, True
         done = stretch.stop
 
 
