@@ -202,7 +202,7 @@ class AvatarStore:
 
         Raises InputError where another clip has got it meanwhile.
         """
-        self._pages.mkdir(parents=True, exist_ok=True)
+        self._pages.mkdir(parents=True, exist_ok=True, mode=0o700)
         with FileLock(self.folder / "locks" / "names.lock"):
             tidy = self.check_free(name, key)
             page = self._page_of(tidy)
