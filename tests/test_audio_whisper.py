@@ -289,6 +289,7 @@ def test_a_cancelled_job_stops_between_readings(encoder: WhisperEncoder) -> None
     assert len(asked) == 3
 
 
+@pytest.mark.slow
 def test_nobody_waits_for_whisper_who_does_not_use_it() -> None:
     words = (
         "import sys, app, lipsync, lipsync.pipeline, lipsync.ui.layout, lipsync.audio.whisper\n"

@@ -120,6 +120,7 @@ def test_the_second_speech_looks_for_nothing_and_is_the_same_file(
     assert plain.notes == heard.notes
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "choice",
     [
@@ -160,6 +161,7 @@ def test_whoever_is_chosen_is_prepared(
         assert np.array_equal(one.landmarks, other.landmarks)
 
 
+@pytest.mark.slow
 def test_a_trimmed_clip_and_a_part_take_what_is_kept(
     speaking: LipSyncPipeline,
     gap_clip: Path,
@@ -192,6 +194,7 @@ def test_a_trimmed_clip_and_a_part_take_what_is_kept(
     assert len(part.references) == len(first.references)
 
 
+@pytest.mark.slow
 def test_a_part_or_click_without_a_face_is_refused_as_ever(
     speaking: LipSyncPipeline, gap_clip: Path, voice: Path, tmp_path: Path
 ) -> None:
@@ -203,6 +206,7 @@ def test_a_part_or_click_without_a_face_is_refused_as_ever(
     assert "Face number 3" in refuse(speaking, third)
 
 
+@pytest.mark.slow
 def test_another_rate_completes_the_avatar_once(
     gap_clip: Path, home: Path, short_said: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,6 +243,7 @@ class SmallEngine(DraftEngine):
             yield Generated(255 - window.faces)
 
 
+@pytest.mark.slow
 def test_another_engine_finds_the_faces_and_keeps_its_crops(
     pipeline: LipSyncPipeline,
     gap_clip: Path,
@@ -308,6 +313,7 @@ def test_a_voice_that_cannot_be_used_ends_the_job_as_ever(
     assert "is silent" in refuse(speaking, ask(gap_clip, silent, tmp_path))
 
 
+@pytest.mark.slow
 def test_a_photo_can_be_an_avatar(
     pipeline: LipSyncPipeline, gap_clip: Path, short_said: Path, tmp_path: Path
 ) -> None:

@@ -85,6 +85,7 @@ def run_command(line: list[str], **options: object) -> subprocess.CompletedProce
     return subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False, **options)
 
 
+@pytest.mark.slow
 def test_a_file_that_may_not_grow_is_an_output_error(desk: Desk) -> None:
     """A quota stops the file half-way: the same thing as a full disk, and needs no rights."""
     import resource
@@ -110,6 +111,7 @@ def may_mount() -> bool:
     return subprocess.run(tried, capture_output=True, check=False).returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not may_mount(), reason="this machine lets nobody mount a tiny disk")
 def test_a_full_disk_is_one_sentence(desk: Desk) -> None:
     full = desk.folder / "full"

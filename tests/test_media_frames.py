@@ -80,6 +80,7 @@ def test_a_repeated_number_shares_its_planes(clip: Clip) -> None:
     assert first.y is second.y is third.y
 
 
+@pytest.mark.slow
 def test_few_frames_are_alive_at_a_time(clip: Clip, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(frames_module, "BUFFER_BYTES", 8 * 96 * 64 * 3 // 2)
 

@@ -103,7 +103,7 @@ def test_building_the_screen_loads_no_model() -> None:
         "build_ui(make, [PRESETS_FOLDER], residence=residence)\n"
         "launch_options(deployment)\n"
         "heavy = ('torch', 'mediapipe', 'silero_vad', 'pocketsphinx', 'moviepy')\n"
-        "heavy += ('diffusers', 'einops', 'safetensors')\n"
+        "heavy += ('diffusers', 'einops', 'safetensors', 'scipy', 'lipsync.pipeline')\n"
         "print([name for name in heavy if name in sys.modules])\n"
     )
     done = subprocess.run(

@@ -19,6 +19,7 @@ from lipsync.train.lessons import Lesson, study_clips
 from lipsync.train.provenance import write_provenance
 from lipsync.train.trial import split_people, try_mouth
 
+pytestmark = pytest.mark.slow  # a whole fit
 TINY = Config(
     ridge_penalty=50.0,
     num_networks=1,
