@@ -3,7 +3,8 @@
 Backends: "eager" is the network as trained, all faces of a call at once. "folded" has the norms
 folded into the convolutions, channels innermost in memory and, on the processor, blocks that take
 as many faces at once as suit its cache. "onnxruntime" runs ONNX files, and checkpoints as such.
-"auto" is folded for a checkpoint: the fastest within 2e-5 of eager float32 on processor and card.
+"auto" is folded for a checkpoint: on the processor the fastest within 2e-5 of eager float32
+(``bench wav2lip``); on a card nothing was measured yet.
 """
 
 from __future__ import annotations
