@@ -30,11 +30,11 @@ def main(words: list[str] | None = None) -> None:
     from lipsync.errors import LipsyncError
     from lipsync.media.export import ensure_ffmpeg_on_path
     from lipsync.presets import preset_folders
-    from lipsync.ui import hosting
+    from lipsync.ui import hosting, loan
     from lipsync.ui.launch import serve
     from lipsync.ui.layout import build_ui
 
-    has_lent_gpu = hosting.import_spaces()  # before torch
+    has_lent_gpu = loan.import_spaces()  # before torch
     ensure_ffmpeg_on_path()
     try:
         deployment = hosting.read_deployment()

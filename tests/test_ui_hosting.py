@@ -19,15 +19,8 @@ from lipsync.engines import ENGINES
 from lipsync.errors import InputError
 from lipsync.media.probe import probe_voice
 from lipsync.types import EngineSpec, Request
-from lipsync.ui.hosting import (
-    gpu_seconds,
-    make_pipeline,
-    make_residence,
-    make_shelf,
-    on_gpu,
-    read_deployment,
-    wants_card,
-)
+from lipsync.ui.hosting import make_pipeline, make_residence, make_shelf, read_deployment
+from lipsync.ui.loan import gpu_seconds, on_gpu, wants_card
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -188,8 +181,8 @@ import json, os, sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from lipsync.ui import hosting
-hosting.import_spaces()
+from lipsync.ui import hosting, loan
+loan.import_spaces()
 from lipsync.engines import ENGINES
 from lipsync.engines.draft.engine import DraftEngine
 from lipsync.errors import InputError

@@ -1,27 +1,24 @@
-"""The app among strangers: limits, the graphics card of a Space, and the server's guard.
+"""The app among strangers: limits, whose avatars it knows, and the server's guard.
 
 Hosted mode is on where Hugging Face names the Space (``SPACE_ID``) or ``LIPSYNC_HOSTED=1`` is set.
 """
 
 from __future__ import annotations
 
-import importlib
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from lipsync.avatar.store import AvatarStore
-from lipsync.engines import engine_class, make_settings
 from lipsync.errors import InputError
-from lipsync.media.probe import Limits, probe_voice
+from lipsync.media.probe import Limits
 from lipsync.presets import Preset
 from lipsync.residence import Residence
-from lipsync.types import Request
 from lipsync.ui.availability import absent_weights
 from lipsync.ui.avatars_shelf import Shelf
+from lipsync.ui.loan import import_spaces, wants_card
 
 if TYPE_CHECKING:
     from lipsync.pipeline import LipSyncPipeline
@@ -32,13 +29,6 @@ _HOSTED_SECONDS, _OWN_SECONDS = 60.0, 3600.0  # of clip and voice
 _HOSTED_UPLOAD, _OWN_UPLOAD = 200 * 2**20, 500 * 2**20  # bytes of one file
 _LOWEST, _HIGHEST = 1.0, 6 * 3600.0  # seconds that the environment may set
 _LONGEST_IDLE = 7 * 24 * 60.0  # minutes
-
-_GPU_START = 15.0  # seconds to wake the lent card and move the models to it
-_GPU_MARGIN = 1.5  # a job that outlives its loan is lost, so ask for more than it should take
-_GPU_LEAST, _GPU_MOST = 20, 120  # seconds; a longer wish waits longer, or is refused
-_FPS = 30.0  # where the clip's own rate is not known yet
-
-_Made = TypeVar("_Made")
 
 
 @dataclass(frozen=True)
@@ -81,31 +71,6 @@ def launch_extras(deployment: Deployment) -> dict[str, Any]:
         # outermost first; the form of starlette's Middleware: class, arguments, keyword arguments
         "app_kwargs": {"middleware": [(PageLanguage, (), {}), (Guard, (), options)]},
     }
-
-
-def import_spaces() -> bool:
-    """Import the ``spaces`` package where there is one; return whether there is.
-
-    Call it first of all: it prepares PyTorch for a card that comes later, and refuses to work
-    where CUDA has been woken before.
-    """
-    if find_spec("spaces") is None:
-        return False
-    importlib.import_module("spaces")
-    return True
-
-
-def on_gpu(function: Callable[..., _Made], seconds: Callable[..., int]) -> Callable[..., _Made]:
-    """Return `function` such that ZeroGPU lends it a card; elsewhere `function` itself.
-
-    `seconds` gets the same arguments and returns how long the card is needed. Under ZeroGPU the
-    function runs in a process forked for the loan: its arguments and results are pickled, and
-    what was loaded before is there, while what it loads itself is gone afterwards.
-    """
-    if not import_spaces():
-        return function
-    lent: Callable[..., _Made] = importlib.import_module("spaces").GPU(duration=seconds)(function)
-    return lent
 
 
 def make_residence(idle_release: str) -> Residence:
@@ -157,32 +122,6 @@ def make_pipeline(
         if wants_card(preset.engine) and not absent_weights(preset, pipeline.store):
             pipeline.load(preset.engine, preset.settings)
     return pipeline
-
-
-def wants_card(engine: str) -> bool:
-    """Return whether this engine computes on a graphics card where there is one.
-
-    Raises InputError for an unknown engine.
-    """
-    wants: bool = engine_class(engine).spec.wants_card
-    return wants
-
-
-def gpu_seconds(request: Request) -> int:
-    """Return for how long to borrow a card for `request`: by length, rate, settings and engine.
-
-    A request that cannot be read gets the shortest loan; the job itself says what is wrong.
-    """
-    engine = engine_class(request.engine)
-    try:
-        length = probe_voice(request.audio).duration
-        pace = engine.pace(make_settings(request.engine, request.settings), on_card=True)
-    except InputError:
-        return _GPU_LEAST
-    if request.part is not None:
-        length = min(length, request.part[1])
-    work = length * float(request.fps or engine.spec.fps or _FPS) * pace
-    return min(max(math.ceil(_GPU_START + _GPU_MARGIN * work), _GPU_LEAST), _GPU_MOST)
 
 
 def _own_avatars(deployment: Deployment) -> AvatarStore | None:

@@ -11,7 +11,7 @@ from lipsync.media.probe import Limits
 from lipsync.pipeline import LipSyncPipeline
 from lipsync.residence import Residence
 from lipsync.types import Engine, Progress, Request
-from lipsync.ui.hosting import gpu_seconds, on_gpu, wants_card
+from lipsync.ui.loan import gpu_seconds, on_gpu, wants_card
 
 
 class LentPipeline(LipSyncPipeline):
