@@ -26,6 +26,7 @@ GROUND = (
     "presets",
     "assets",
     "threads",
+    "onnx_session",
     "example",
 )
 FLOORS = (

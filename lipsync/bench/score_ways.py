@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from lipsync.audio.mfcc import mfcc
+from lipsync.onnx_session import open_session
 from lipsync.score.evaluation import embed_faces
 from lipsync.score.sync import MAX_SHIFT
 from lipsync.score.syncnet import (
@@ -117,10 +118,6 @@ def _freeze(flat: FlatSyncNet, example: Tensor) -> Look:
 
 
 def _open_in_onnxruntime(flat: FlatSyncNet, example: Tensor) -> Look:
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
     with tempfile.TemporaryDirectory(prefix="lipsync-bench-") as folder:
         path = Path(folder) / "lips.onnx"
         with warnings.catch_warnings(), torch.inference_mode(False), torch.no_grad():
@@ -133,7 +130,7 @@ def _open_in_onnxruntime(flat: FlatSyncNet, example: Tensor) -> Look:
                 dynamic_axes={"pictures": {0: "windows"}},
                 dynamo=False,
             )
-        session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+        session = open_session(path, threads=1)
     return lambda faces: torch.from_numpy(session.run(None, {"pictures": _cut(faces).numpy()})[0])
 
 

@@ -4,18 +4,13 @@ SCRFD (`det_10g.onnx`) finds the faces in the whole picture, `2d106det.onnx` the
 Both are run by onnxruntime, with the decoding here: the insightface package would bring a second
 OpenCV (opencv-python) over the one MediaPipe needs, and onnx, for what is a hundred lines. SCRFD is
 published with its decoding: https://github.com/deepinsight/insightface/tree/master/detection/scrfd
-
-onnxruntime is held at 1.28: from 1.29 on its wheels bring Microsoft's telemetry, and nothing may
-leave the machine.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -23,6 +18,7 @@ import numpy as np
 from lipsync.errors import InputError
 from lipsync.face.boxes import keep_apart
 from lipsync.media.view import Picture
+from lipsync.onnx_session import open_session, session_errors
 from lipsync.types import Face
 
 POINTS = 106
@@ -167,40 +163,18 @@ class _Network:
         self, path: Path, wanted: tuple[int, ...], answered: tuple[tuple[int, ...], ...]
     ) -> None:
         """`wanted` is the shape of its one input, `answered` the shapes of its outputs."""
-        # newer releases send telemetry from the moment they are imported unless they find this
-        os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-        import onnxruntime
-        from onnxruntime.capi import onnxruntime_pybind11_state as trouble
-
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 4  # the pack states sizes for 640 px and warns at every other
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if not path.is_file():
             raise InputError(_not_the_pack(path, "is missing"))
         try:
-            self._session: Any = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
-        except (
-            trouble.Fail,
-            trouble.InvalidGraph,
-            trouble.InvalidProtobuf,
-            trouble.ModelRequiresCompilation,
-            trouble.NoModel,
-            trouble.NotImplemented,
-            trouble.RuntimeException,
-        ) as error:
+            self._session = open_session(path)
+        except session_errors() as error:
             raise InputError(_not_the_pack(path, "is damaged")) from error
         inputs = self._session.get_inputs()
         self._input = inputs[0].name
+        unfit: tuple[type[Exception], ...] = (*session_errors(), ValueError)  # it wants more inputs
         try:
             shapes = tuple(answer.shape for answer in self.run(np.zeros(wanted, np.float32)))
-        except (
-            ValueError,  # it asks for more than one input
-            trouble.Fail,
-            trouble.InvalidArgument,
-            trouble.RuntimeException,
-        ) as error:
+        except unfit as error:
             raise InputError(_not_the_pack(path, "is another network")) from error
         if shapes != answered:
             raise InputError(_not_the_pack(path, "is another network"))

@@ -1,12 +1,10 @@
 """ONNX files of the generator: telling one by its content, writing one, and running one.
 
 Inputs and output of a file are float32 whatever it computes in, and the batch is free.
-onnxruntime is held at 1.28: later wheels bring telemetry, and nothing may leave the machine.
 """
 
 from __future__ import annotations
 
-import os
 import tempfile
 import warnings
 from collections.abc import Iterator, Mapping
@@ -20,12 +18,19 @@ from torch import Tensor, nn
 from lipsync.engines.wav2lip.generator import Generator
 from lipsync.engines.wav2lip.units import MEL_SHAPE, SIDE
 from lipsync.errors import InputError
+from lipsync.onnx_session import (
+    ON_PROCESSOR,
+    offered_providers,
+    open_session,
+    session_errors,
+)
 
 MELS, FACES, PAINTED = "mels", "faces", "painted"  # the names inside a file of ours
 MEL_ROW, FACE_ROW, PAINTED_ROW = (1, *MEL_SHAPE), (6, SIDE, SIDE), (3, SIDE, SIDE)
 PRECISION_KEY = "lipsync.precision"  # what a file of ours says it computes in
 
 _OPSET = 17
+_ON_CARD = "CUDAExecutionProvider"
 _AT_ONCE = 32  # faces; more are no faster, and their maps take memory
 _NUMBERS = {"tensor(float)": np.float32, "tensor(float16)": np.float16}
 # how a model file of protobuf begins: the format's version, then one of a model's other fields
@@ -125,7 +130,7 @@ class OnnxGenerator:
     def _try_once(self, name: str) -> None:
         try:
             painted = self._run(np.zeros((1, *MEL_ROW)), np.zeros((1, *FACE_ROW)))
-        except _troubles() as error:
+        except session_errors() as error:
             raise InputError(_not_runnable(name, error)) from error
         if painted.shape != (1, *PAINTED_ROW):
             raise InputError(_another_network(name))
@@ -136,21 +141,12 @@ def _cut(rows: Tensor) -> list[np.ndarray]:
 
 
 def _open_session(source: Path | bytes, name: str, device: torch.device) -> Any:
-    # newer releases send telemetry from the moment they are imported unless they find this
-    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # what is wrong is said once, by the exception
-    options.intra_op_num_threads = torch.get_num_threads()
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    providers: list[Any] = ["CPUExecutionProvider"]
-    if device.type == "cuda" and "CUDAExecutionProvider" in onnxruntime.get_available_providers():
-        providers.insert(0, ("CUDAExecutionProvider", {"device_id": device.index or 0}))
-    model = source if isinstance(source, bytes) else str(source)
+    providers: list[Any] = [ON_PROCESSOR]
+    if device.type == "cuda" and _ON_CARD in offered_providers():
+        providers.insert(0, (_ON_CARD, {"device_id": device.index or 0}))
     try:
-        return onnxruntime.InferenceSession(model, options, providers=providers)
-    except _troubles() as error:
+        return open_session(source, providers, torch.get_num_threads())
+    except session_errors() as error:
         raise InputError(_not_runnable(name, error)) from error
 
 
@@ -165,22 +161,6 @@ def _match_inputs(session: Any, name: str) -> dict[str, tuple[str, Any]]:
     if len(found) < 2 or len(session.get_inputs()) != 2:
         raise InputError(_another_network(name))
     return found
-
-
-def _troubles() -> tuple[type[Exception], ...]:
-    """Return what onnxruntime raises for a file that it cannot take."""
-    from onnxruntime.capi import onnxruntime_pybind11_state as trouble
-
-    return (
-        trouble.Fail,
-        trouble.InvalidArgument,
-        trouble.InvalidGraph,
-        trouble.InvalidProtobuf,
-        trouble.ModelRequiresCompilation,
-        trouble.NoModel,
-        trouble.NotImplemented,
-        trouble.RuntimeException,
-    )
 
 
 def _not_runnable(name: str, error: Exception) -> str:
