@@ -12,7 +12,7 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends make \
     && rm -rf /var/lib/apt/lists/*
 
-# /cache holds what may outlive the container: uploads, results and models
+# /cache holds what may outlive the container: uploads, results, models and avatars
 RUN useradd --create-home --uid 1000 studio \
     && mkdir -p /cache/tmp /cache/huggingface \
     && chown -R studio:studio /cache \
@@ -27,6 +27,7 @@ RUN CI=true make install TORCH="$TORCH" && rm -rf /home/studio/.cache
 COPY --chown=studio:studio . .
 
 ENV HF_HOME=/cache/huggingface \
+    LIPSYNC_HOME=/cache/lipsync-studio/data \
     XDG_CACHE_HOME=/cache \
     TMPDIR=/cache/tmp \
     PYTHONUNBUFFERED=1

@@ -52,7 +52,7 @@ def test_health_is_asked_on_the_same_port() -> None:
 def test_everything_kept_lies_in_the_volume_and_belongs_to_the_user() -> None:
     (volume,) = rest_of("VOLUME")
     places = dict(pair.split("=", 1) for pair in shlex.split(rest_of("ENV")[0]))
-    for name in ("HF_HOME", "XDG_CACHE_HOME", "TMPDIR"):
+    for name in ("HF_HOME", "LIPSYNC_HOME", "XDG_CACHE_HOME", "TMPDIR"):
         assert Path(places[name]).is_relative_to(volume)
     setup = rest_of("RUN")[1]
     assert f"chown -R studio:studio {volume}" in setup
