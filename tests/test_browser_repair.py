@@ -77,7 +77,7 @@ def long_clip(tmp_path_factory: pytest.TempPathFactory, off: OffClip, ffmpeg: Ff
 
 def check(page: Page, path: Path) -> None:
     """Let the tab score a clip, and open its row."""
-    page.locator("#tabs button[role=tab]").nth(2).click()
+    page.get_by_role("tab", name=re.compile("Check a clip|检查视频")).click()
     page.set_input_files("#check-clips input[type=file]", path)
     expect(page.locator("#check-clips")).to_contain_text(path.stem[:4], timeout=20_000)
     page.locator("#check").click()
