@@ -81,7 +81,7 @@ def show(page: Page, name: str) -> None:
     page.wait_for_function(
         f"""() => {{
             const player = document.querySelector(".player");
-            return player.dataset.comparable === "{comparable}"
+            return player?.dataset.comparable === "{comparable}"
                 && player.querySelector("video").readyState >= 2;
         }}"""
     )
