@@ -162,7 +162,7 @@ class LipSyncPipeline:
         name: str,
         video: Path,
         engine: str = "draft",
-        settings: Mapping[str, Any] = {},
+        settings: Mapping[str, Any] | None = None,
         store: AvatarStore | None = None,
     ) -> Generator[Progress, None, Avatar]:
         """Prepare a clip to speak as `name`; yield progress, return the avatar.
@@ -176,7 +176,7 @@ class LipSyncPipeline:
         """
         yield Progress("probe", 0, 1)
         built = self._class(engine)
-        made = make_settings(engine, settings)
+        made = make_settings(engine, settings or {})
         check_detector(self._detector_name, built.spec, built.template(made))
         clip = probe_clip(video, self.limits)
         if built.spec.fps is not None:
