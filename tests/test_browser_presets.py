@@ -141,7 +141,9 @@ def test_every_setting_comes_back_after_a_reload_and_without_the_address(
     page.get_by_role("radio", name="Stepper").click()
     await_query(page, preset="stepper")
     open_advanced(page)
-    page.locator("#steps input[type=number]").fill("12")
+    steps = page.locator("#steps input[type=number]")
+    expect(steps).to_be_enabled()  # the preset's own values have come, and come over no other
+    steps.fill("12")
     await_query(page, steps="12")
     page.locator("#seed input").fill("41")
     await_query(page, seed="41")
