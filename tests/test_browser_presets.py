@@ -142,7 +142,7 @@ def test_every_setting_comes_back_after_a_reload_and_without_the_address(
     await_query(page, preset="stepper")
     open_advanced(page)
     steps = page.locator("#steps input[type=number]")
-    expect(steps).to_be_enabled()  # the preset's own values have come, and come over no other
+    expect(steps).to_have_value("30")  # the preset's own has come, and comes over no other
     steps.fill("12")
     await_query(page, steps="12")
     page.locator("#seed input").fill("41")
