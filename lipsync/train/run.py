@@ -196,6 +196,12 @@ def add_run_options(parser: argparse.ArgumentParser, *, batch: int, every: int, 
     parser.add_argument("--device", metavar="NAME", help="auto, cpu, cuda or cuda:1")
 
 
+def read_config(options: argparse.Namespace) -> dict[str, Any]:
+    """Return what every recipe's `Config` holds of `add_run_options`, by its field's name."""
+    names = ("width", "batch", "every", "exam", "learning_rate", "seed")
+    return {name: getattr(options, name) for name in names}
+
+
 def read_until(options: argparse.Namespace) -> Until:
     """Return when the run shall stop."""
     return Until(options.steps, 60 * options.minutes)

@@ -34,6 +34,7 @@ from lipsync.train.run import (
     Until,
     add_run_options,
     open_run,
+    read_config,
     read_until,
     run_recipe,
 )
@@ -147,14 +148,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     add_run_options(parser, batch=Config.batch, every=Config.every, exam=Config.exam)
     options = parser.parse_args(argv)
-    config = Config(
-        width=options.width,
-        batch=options.batch,
-        every=options.every,
-        exam=options.exam,
-        learning_rate=options.learning_rate,
-        seed=options.seed,
-    )
+    config = Config(**read_config(options))
     until = read_until(options)
     return run_recipe(
         lambda: train(options.data, options.output / FILE, config, until, options.device)

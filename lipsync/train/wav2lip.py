@@ -45,6 +45,7 @@ from lipsync.train.run import (
     Until,
     add_run_options,
     open_run,
+    read_config,
     read_until,
     run_recipe,
 )
@@ -265,16 +266,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         "as the engine feeds it (0: as the published inference does)",
     )
     options = parser.parse_args(argv)
-    config = Config(
-        gan=options.gan,
-        width=options.width,
-        batch=options.batch,
-        every=options.every,
-        exam=options.exam,
-        lead=options.lead,
-        learning_rate=options.learning_rate,
-        seed=options.seed,
-    )
+    config = Config(gan=options.gan, lead=options.lead, **read_config(options))
     checkpoint = options.output / (GAN_FILE if options.gan else FILE)
     until = read_until(options)
     return run_recipe(
